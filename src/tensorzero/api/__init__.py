@@ -1,0 +1,1 @@
+"""HTTP: routes, statuses, errors, event streams. The use cases are in ``gateway``."""

@@ -1,0 +1,100 @@
+"""``POST /inference``: bytes in, a use case, bytes out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import orjson
+
+from tensorzero.api.body import CODINGS, UnsupportedCoding, decode_body, too_large
+from tensorzero.api.errors import error_body, log_error
+from tensorzero.api.exchange import Exchange
+from tensorzero.gateway.infer import Inference, Services, infer, open_stream, prepare
+from tensorzero.gateway.request import InferenceRequest, parse_inference_request
+from tensorzero.types.errors import GatewayError, InternalError
+
+log = logging.getLogger(__name__)
+
+KEEP_ALIVE_S = 15.0
+STREAM_HEADERS = b"cache-control: no-cache\r\n"
+DONE = b"data: [DONE]\n\n"
+
+
+class InferenceRoute:
+    """The handler. Every inference is a task of its own in ``tasks``: a graceful stop waits for
+    it, and a client that leaves does not end it."""
+
+    def __init__(self, services: Services, tasks: set[asyncio.Task[None]]) -> None:
+        self.services = services
+        self.tasks = tasks
+        self.error_json = services.config.gateway.unstable_error_json
+
+    def __call__(self, exchange: Exchange) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(exchange))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _serve(self, exchange: Exchange) -> None:
+        request: InferenceRequest | None = None
+        try:
+            if exchange.body_too_large:
+                raise too_large()
+            body = exchange.body
+            if exchange.content_encoding is not None:
+                body = decode_body(body, exchange.content_encoding)
+            request = parse_inference_request(body)
+            inference = await prepare(request, self.services, exchange.received_at)
+            if request.stream:
+                await self._stream(exchange, inference)
+            else:
+                answer = await infer(inference)
+                if exchange.closed:
+                    log.warning("Client closed the connection before the response was sent")
+                exchange.respond(200, orjson.dumps(answer.body))
+        except UnsupportedCoding:
+            exchange.respond(415, b"", b"", b"accept-encoding: " + CODINGS + b"\r\n")
+        except GatewayError as error:
+            self._refuse(exchange, error, request)
+        except Exception:  # a fault of ours: logged whole, answered without detail
+            log.exception("an inference failed unexpectedly")
+            self._refuse(exchange, InternalError("an unexpected error; see the log"), request)
+
+    def _refuse(
+        self, exchange: Exchange, error: GatewayError, request: InferenceRequest | None
+    ) -> None:
+        log_error(error)
+        body = error_body(
+            error,
+            error_json=self.error_json,
+            include_raw_response=request is not None and request.include_raw_response,
+        )
+        exchange.respond(error.status, body)
+
+    async def _stream(self, exchange: Exchange, inference: Inference) -> None:
+        opened = await open_stream(inference)
+        exchange.start_stream(200, b"text/event-stream", STREAM_HEADERS)
+        keeper = asyncio.get_running_loop().create_task(_keep_alive(exchange))
+        left = False
+        try:
+            async for frame in opened.chunks():
+                data = b"data: " + orjson.dumps(frame) + b"\n\n"
+                if not exchange.send(data) and not left:
+                    left = True
+                    log.warning("Client closed the connection before the response was sent")
+        except Exception:  # the status is sent: all that is left is an error frame
+            log.exception("a stream failed unexpectedly")
+            error = InternalError("an unexpected error; see the log")
+            exchange.send(b"data: " + orjson.dumps({"error": str(error)}) + b"\n\n")
+        finally:
+            keeper.cancel()
+        exchange.send(DONE)
+        exchange.end()
+
+
+async def _keep_alive(exchange: Exchange) -> None:
+    """A comment line now and then, so that nothing between takes a silent stream for dead."""
+    while True:
+        await asyncio.sleep(KEEP_ALIVE_S)
+        if not exchange.send(b":\n\n"):
+            return

@@ -1,0 +1,44 @@
+"""``internal_dynamic_variant_config``: a whole variant in a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tensorzero.config.config import Config
+from tensorzero.config.function import FunctionConfig
+from tensorzero.config.read_variants import VariantReader
+from tensorzero.config.reader import Faults, Table
+from tensorzero.config.variant import VariantConfig
+from tensorzero.templates import TemplateEngine, TemplateError
+from tensorzero.types.errors import ConfigError, DynamicTemplateLoad
+
+NAME = "tensorzero::dynamic_variant"
+
+
+def load_dynamic_variant(
+    config: Config, function: FunctionConfig, table: Mapping[str, Any]
+) -> tuple[VariantConfig, TemplateEngine]:
+    """The variant and the templates it is rendered with (its own shadow configured ones).
+
+    Raises ``Config`` with every fault, ``DynamicTemplateLoad`` for a template that does not parse.
+    """
+    faults = Faults()
+    sources: dict[str, str] = {}
+    reader = VariantReader(
+        function_name=function.name,
+        function_type=function.type,
+        schemas=frozenset(function.schemas),
+        has_tools=bool(function.tools),
+        models=config.models,
+        embedding_models=frozenset(config.embedding_models),
+        global_ms=config.gateway.global_outbound_http_timeout_ms,
+        sources=sources,
+    )
+    variant = reader.read(NAME, Table(dict(table), "internal_dynamic_variant_config", faults))
+    if faults.errors or variant is None:
+        raise ConfigError("; ".join(faults.errors))
+    try:
+        return variant, config.templates.with_templates(sources)
+    except TemplateError as error:
+        raise DynamicTemplateLoad(str(error)) from None

@@ -1,0 +1,1 @@
+"""Functions: what goes in is checked against schemas, what comes out is parsed and checked."""

@@ -1,0 +1,1 @@
+"""The use cases: one function for each verb. No HTTP in here."""

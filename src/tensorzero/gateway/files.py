@@ -1,0 +1,157 @@
+"""Files of an inference: fetched once, stored content-addressed, never in the row."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import orjson
+from blake3 import blake3
+from tzcore.client import ClientError, Pool
+
+from tensorzero.types.content import Input
+from tensorzero.types.errors import BadFileFetch, ObjectStoreUnconfigured
+from tensorzero.types.files import File, FileData, StoragePath
+from tensorzero.types.mime import sniff_mime_type
+
+log = logging.getLogger(__name__)
+
+EXTENSIONS = {
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/gif": ".gif",
+    "image/webp": ".webp",
+    "application/pdf": ".pdf",
+    "text/plain": ".txt",
+    "audio/mpeg": ".mp3",
+    "audio/mp3": ".mp3",
+    "audio/m4a": ".m4a",
+    "audio/mp4": ".m4a",
+    "audio/wav": ".wav",
+    "audio/x-wav": ".wav",
+    "audio/ogg": ".ogg",
+    "audio/flac": ".flac",
+    "audio/x-flac": ".flac",
+}
+
+
+class ObjectStore(Protocol):
+    """Where files lie. ``kind`` is what pointers carry."""
+
+    kind: Mapping[str, Any]
+
+    async def put(self, path: str, data: bytes) -> None:
+        """Create if absent; an existing object is success."""
+
+    async def get(self, path: str) -> bytes:
+        """The object; raises ``KeyError`` when there is none."""
+
+
+def storage_path(kind: Mapping[str, Any], content: FileData) -> StoragePath:
+    """The content address: BLAKE3 of the base64 text."""
+    digest = blake3(content.data.encode()).hexdigest()
+    extension = EXTENSIONS.get(content.mime_type)
+    if extension is None:
+        import mimetypes
+
+        extension = mimetypes.guess_extension(content.mime_type) or ""
+    return StoragePath(dict(kind), f"observability/files/{digest}{extension}")
+
+
+def file_blocks(given: Input) -> list[File]:
+    return [
+        block for message in given.messages for block in message.content if type(block) is File
+    ]
+
+
+class RequestFiles:
+    """The files of one request; each is fetched at most once and shared by all who ask."""
+
+    def __init__(self, pool: Pool, store: ObjectStore | None, max_bytes: int) -> None:
+        self.pool = pool
+        self.store = store
+        self.max_bytes = max_bytes
+        self._fetches: dict[int, asyncio.Task[FileData]] = {}
+
+    def prepare(self, given: Input, *, stores: bool) -> None:
+        """Refuse what could not be stored; raises ``ObjectStoreUnconfigured``."""
+        for file in file_blocks(given):
+            if file.storage_path is None and self.store is None and not stores:
+                raise ObjectStoreUnconfigured("file")
+
+    async def resolve(self, file: File) -> FileData:
+        task = self._fetches.get(id(file))
+        if task is None:
+            task = asyncio.ensure_future(self._load(file))
+            self._fetches[id(file)] = task
+        return await asyncio.shield(task)
+
+    async def _load(self, file: File) -> FileData:
+        if file.data is not None:
+            return FileData(file.data, file.mime_type or "application/octet-stream")
+        if file.url is not None:
+            return await self._fetch(file.url, file.mime_type)
+        pointer = file.storage_path
+        where = "" if pointer is None else pointer.path
+        if pointer is None or self.store is None or pointer.kind != dict(self.store.kind):
+            raise BadFileFetch(where, "the object store of this pointer is not configured here")
+        try:
+            data = await self.store.get(where)
+        except (KeyError, OSError) as error:
+            raise BadFileFetch(where, f"not in the object store: {error}") from None
+        return FileData(base64.b64encode(data).decode(), file.mime_type or "")
+
+    async def _fetch(self, url: str, mime_type: str | None) -> FileData:
+        try:
+            target = self.pool.target(url, [("accept", "*/*")])
+            response = await self.pool.request(target, b"", method=b"GET", timeout_s=60.0)
+        except (ClientError, ValueError) as error:
+            raise BadFileFetch(url, str(error)) from None
+        if not 200 <= response.status < 300:
+            raise BadFileFetch(url, f"HTTP status {response.status}")
+        if len(response.body) > self.max_bytes:
+            raise BadFileFetch(url, f"larger than {self.max_bytes} bytes")
+        header = response.header(b"content-type")
+        named = None if header is None else header.decode("latin-1").split(";")[0].strip()
+        sniffed = sniff_mime_type(response.body[:64])
+        if mime_type is None and sniffed is not None and named and named != sniffed:
+            log.warning("a file's content says %s, its server %s", sniffed, named)
+        chosen = mime_type or sniffed or named
+        if not chosen:
+            raise BadFileFetch(url, "its MIME type is unknown; give `mime_type`")
+        return FileData(base64.b64encode(response.body).decode(), chosen)
+
+    async def store_all(self, given: Input) -> None:
+        """Make every file block a pointer, and write what is not stored yet.
+
+        A file that cannot be fetched or written costs a log line, not the row.
+        """
+        for file in file_blocks(given):
+            if file.storage_path is not None and file.data is None:
+                continue
+            try:
+                content = await self.resolve(file)
+                await self._store_one(file, content)
+            except BadFileFetch as error:
+                log.error("recording without a file: %s", error)
+            except (OSError, RuntimeError, binascii.Error, ValueError) as error:
+                log.error("a file could not be stored: %s", error)
+
+    async def _store_one(self, file: File, content: FileData) -> None:
+        kind: Mapping[str, Any] = {"type": "disabled"} if self.store is None else self.store.kind
+        file.mime_type = content.mime_type
+        file.storage_path = storage_path(kind, content)
+        if self.store is not None:
+            await self.store.put(file.storage_path.path, base64.b64decode(content.data))
+
+
+def parse_storage_path(raw: str) -> StoragePath:
+    """The ``storage_path`` query parameter; raises ``ValueError``."""
+    table = orjson.loads(raw)
+    if not isinstance(table, dict) or not isinstance(table.get("kind"), dict):
+        raise ValueError("expected an object with `kind` and `path`")
+    return StoragePath(table["kind"], str(table["path"]))

@@ -1,0 +1,232 @@
+"""An inference request: its typed form, and the parser that names the path of the first fault.
+
+Shapes and texts: the contract's native inference API, sections 1 to 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from tensorzero.gateway.fields import (
+    boolean,
+    choice,
+    fault,
+    integer,
+    items,
+    mapping,
+    number,
+    optional,
+    refuse_unknown,
+    string,
+    strings,
+)
+from tensorzero.gateway.input_parser import parse_input
+from tensorzero.gateway.tools_parser import (
+    parse_additional_tools,
+    parse_extra_body,
+    parse_extra_headers,
+    parse_provider_tools,
+    parse_tool_choice,
+)
+from tensorzero.types.content import Input
+from tensorzero.types.errors import InvalidRequest, JsonRequest
+from tensorzero.types.extra import ExtraBody, ExtraHeader
+from tensorzero.types.params import NO_PARAMS, ChatCompletionParams
+from tensorzero.types.tools import CustomTool, FunctionTool, ProviderTool, ToolChoice
+
+
+@dataclass(slots=True)
+class InferenceRequest:
+    """What a client asks for; field names and defaults are the wire's."""
+
+    input: Input
+    function_name: str | None = None
+    model_name: str | None = None
+    episode_id: str | None = None
+    variant_name: str | None = None
+    namespace: str | None = None
+    stream: bool = False
+    params: ChatCompletionParams = NO_PARAMS
+    dryrun: bool = False
+    internal: bool = False
+    tags: dict[str, str] = field(default_factory=dict)
+    allowed_tools: tuple[str, ...] | None = None
+    additional_tools: tuple[FunctionTool | CustomTool, ...] | None = None
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    provider_tools: tuple[ProviderTool, ...] = ()
+    output_schema: Any = None
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    extra_body: tuple[ExtraBody, ...] = ()
+    extra_headers: tuple[ExtraHeader, ...] = ()
+    include_raw_response: bool = False
+    include_raw_usage: bool = False
+    include_original_response: bool = False
+    include_aggregated_response: bool = False
+    dynamic_variant: Mapping[str, Any] | None = None
+
+
+def load_json(body: bytes) -> Any:
+    """The body as JSON; raises ``JsonRequest`` with the parser's reason."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        detail = str(error)
+        if not body.strip():
+            detail = "EOF while parsing a value at line 1 column 0"
+        raise JsonRequest(
+            f"Failed to parse the request body as JSON: {detail} (400 Bad Request)"
+        ) from None
+
+
+def parse_inference_request(body: bytes) -> InferenceRequest:
+    """A typed request; raises ``JsonRequest`` naming the path of the first fault."""
+    data = load_json(body)
+    if not isinstance(data, dict):
+        raise fault("", f"invalid type: {type_name(data)}, expected an object")
+    if "input" not in data:
+        for key in data:
+            if key not in _PARSERS and key != "cache_options":
+                raise fault("", f"unknown field `{key}`, expected one of {_EXPECTED}")
+        raise fault("", "missing field `input`")
+    values: dict[str, Any] = {}
+    for key, value in data.items():
+        if value is None and key != "input" and key in _PARSERS:
+            continue
+        if key == "cache_options":
+            _check_cache_options(value, key)
+            continue
+        parser = _PARSERS.get(key)
+        if parser is None:
+            raise fault("", f"unknown field `{key}`, expected one of {_EXPECTED}")
+        name, parse = parser
+        values[name] = parse(value, key)
+    return InferenceRequest(**values)
+
+
+def type_name(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    return {str: "string", int: "integer", float: "floating point", list: "sequence"}.get(
+        type(value), "map"
+    )
+
+
+def _episode_id(value: Any, path: str) -> str:
+    text = string(value, path)
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise fault(path, f"UUID parsing failed: `{text[:64]}` is not a UUID") from None
+
+
+def _params(value: Any, path: str) -> ChatCompletionParams:
+    table = mapping(value, path)
+    refuse_unknown(table, path, ("chat_completion",))
+    inner = table.get("chat_completion")
+    if inner is None:
+        return NO_PARAMS
+    path = f"{path}.chat_completion"
+    fields = mapping(inner, path)
+    refuse_unknown(fields, path, tuple(_PARAMS))
+    return ChatCompletionParams(
+        **{
+            key: _PARAMS[key](entry, f"{path}.{key}")
+            for key, entry in fields.items()
+            if entry is not None
+        }
+    )
+
+
+def _json_mode(value: Any, path: str) -> Any:
+    mode = choice(value, path, ("off", "on", "strict", "tool", "implicit_tool"))
+    return "tool" if mode == "implicit_tool" else mode
+
+
+_PARAMS = {
+    "temperature": number,
+    "top_p": number,
+    "presence_penalty": number,
+    "frequency_penalty": number,
+    "max_tokens": integer(0, 2**32 - 1),
+    "seed": integer(0, 2**32 - 1),
+    "stop_sequences": strings,
+    "reasoning_effort": string,
+    "service_tier": lambda value, path: choice(
+        value, path, ("auto", "default", "priority", "flex")
+    ),
+    "thinking_budget_tokens": integer(-(2**31), 2**31 - 1),
+    "verbosity": string,
+    "json_mode": _json_mode,
+}
+
+
+def _tags(value: Any, path: str) -> dict[str, str]:
+    return {key: string(entry, f"{path}.{key}") for key, entry in mapping(value, path).items()}
+
+
+def _namespace(value: Any, path: str) -> str:
+    text = string(value, path)
+    if text == "":
+        raise InvalidRequest("Namespace identifier cannot be empty")
+    if text.startswith("tensorzero::"):
+        raise InvalidRequest(f"Namespace cannot start with `tensorzero::`: {text}")
+    return text
+
+
+def _check_cache_options(value: Any, path: str) -> None:
+    """Checked, then left: without a cache backend the options are a no-op."""
+    if value is None:
+        return
+    table = mapping(value, path)
+    enabled = optional(table, "enabled")
+    if enabled is not None:
+        choice(enabled, f"{path}.enabled", ("on", "off", "read_only", "write_only"))
+    age = optional(table, "max_age_s")
+    if age is not None:
+        integer(0, 2**32 - 1)(age, f"{path}.max_age_s")
+
+
+def _anything(value: Any, path: str) -> Any:
+    return value
+
+
+def _names(value: Any, path: str) -> tuple[str, ...]:
+    return tuple(string(entry, f"{path}[{at}]") for at, entry in enumerate(items(value, path)))
+
+
+_PARSERS = {
+    "function_name": ("function_name", string),
+    "model_name": ("model_name", string),
+    "input": ("input", parse_input),
+    "episode_id": ("episode_id", _episode_id),
+    "variant_name": ("variant_name", string),
+    "namespace": ("namespace", _namespace),
+    "stream": ("stream", boolean),
+    "params": ("params", _params),
+    "dryrun": ("dryrun", boolean),
+    "internal": ("internal", boolean),
+    "tags": ("tags", _tags),
+    "allowed_tools": ("allowed_tools", _names),
+    "additional_tools": ("additional_tools", parse_additional_tools),
+    "tool_choice": ("tool_choice", parse_tool_choice),
+    "parallel_tool_calls": ("parallel_tool_calls", boolean),
+    "provider_tools": ("provider_tools", parse_provider_tools),
+    "output_schema": ("output_schema", _anything),
+    "credentials": ("credentials", _tags),
+    "extra_body": ("extra_body", parse_extra_body),
+    "extra_headers": ("extra_headers", parse_extra_headers),
+    "include_raw_response": ("include_raw_response", boolean),
+    "include_raw_usage": ("include_raw_usage", boolean),
+    "include_original_response": ("include_original_response", boolean),
+    "include_aggregated_response": ("include_aggregated_response", boolean),
+    "internal_dynamic_variant_config": ("dynamic_variant", mapping),
+}
+_EXPECTED = ", ".join(f"`{key}`" for key in (*_PARSERS, "cache_options"))

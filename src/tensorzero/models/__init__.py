@@ -1,0 +1,1 @@
+"""Models: routing over providers, deadlines, cost. One call in, one ``ModelResult`` out."""

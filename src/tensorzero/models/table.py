@@ -1,0 +1,63 @@
+"""All models of a running gateway: configured ones made at start, shorthands on first use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tensorzero.config.model import ModelConfig
+from tensorzero.config.shorthand import ShorthandModels
+from tensorzero.models.model import Model, Route
+from tensorzero.providers.base import ProviderContext
+from tensorzero.providers.registry import make_provider
+
+
+class ModelTable:
+    """Finds a model by the name that a request or a variant uses."""
+
+    def __init__(
+        self,
+        models: Mapping[str, ModelConfig],
+        shorthands: ShorthandModels,
+        context: ProviderContext,
+    ) -> None:
+        self.context = context
+        self.shorthands = shorthands
+        self._models = {name: self._make(config) for name, config in models.items()}
+
+    def _make(self, config: ModelConfig) -> Model:
+        routes = tuple(
+            Route(provider, make_provider(self.context, provider)) for provider in config.providers
+        )
+        return Model(config, routes)
+
+    def get(self, name: str) -> Model | None:
+        """The model, or ``None``; raises ``ApiKeyMissing`` for a shorthand without its key."""
+        model = self._models.get(name)
+        if model is None:
+            config = self.shorthands.get(name)
+            if config is None:
+                return None
+            model = self._models[name] = self._make(config)
+            self._bound()
+        return model
+
+    def exists(self, name: str) -> bool:
+        """Whether the name resolves, without loading a credential."""
+        return name in self._models or self.shorthands.is_shorthand(name)
+
+    def provider_names(self, name: str) -> tuple[str, ...]:
+        """The providers of a model; a shorthand's one provider is named like its type."""
+        model = self._models.get(name)
+        if model is not None:
+            return tuple(route.config.name for route in model.routes)
+        return (name.split("::", 1)[0],)
+
+    def _bound(self) -> None:
+        """Names come from requests: keep the table from growing without end."""
+        if len(self._models) > MAX_SHORTHANDS:
+            for name in list(self._models):
+                if self.shorthands.is_shorthand(name):
+                    del self._models[name]
+
+
+MAX_SHORTHANDS = 10_000

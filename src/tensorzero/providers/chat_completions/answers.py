@@ -1,0 +1,171 @@
+"""Chat Completions answers and events, read leniently where the family disagrees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from tensorzero.providers.http import Answer, StreamReader
+from tensorzero.types.content import OutputBlock, Text, Thought, ToolCall
+from tensorzero.types.model import (
+    ChunkBlock,
+    ProviderChunk,
+    TextChunk,
+    ThoughtChunk,
+    ToolCallChunk,
+)
+from tensorzero.types.usage import ApiType, FinishReason, RawUsage, Usage
+
+FINISH_REASONS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "content_filter": "content_filter",
+    "tool_calls": "tool_call",
+    "function_call": "tool_call",
+}
+
+
+def read_finish_reason(value: Any) -> FinishReason | None:
+    if not isinstance(value, str) or value == "":
+        return None
+    return FINISH_REASONS.get(value, "unknown")
+
+
+def read_usage(value: Any) -> Usage:
+    """``usage`` of an answer; missing figures stay unknown."""
+    if not isinstance(value, dict):
+        return Usage()
+    details = value.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    return Usage(
+        _count(value.get("prompt_tokens")),
+        _count(value.get("completion_tokens")),
+        _count(cached),
+    )
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and 0 <= value < 2**32 else None
+
+
+def read_answer(body: Any, *, provider_type: str) -> Answer:
+    """A complete answer: thought, text, tool calls. Raises ``ValueError``."""
+    choices = body.get("choices") if isinstance(body, dict) else None
+    if not isinstance(choices, list):
+        raise ValueError("Error parsing JSON response: missing field `choices`")
+    if len(choices) != 1:
+        raise ValueError(f"Response has invalid number of choices: {len(choices)}. Expected 1.")
+    choice = choices[0]
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(message, dict):
+        raise ValueError("Error parsing JSON response: missing field `message`")
+    output: list[OutputBlock] = []
+    reasoning = message.get("reasoning") or message.get("reasoning_content")
+    if isinstance(reasoning, str) and reasoning:
+        output.append(Thought(reasoning, provider_type=provider_type))
+    text = message.get("content")
+    if isinstance(text, str):
+        output.append(Text(text))
+    for call in message.get("tool_calls") or ():
+        output.append(_read_tool_call(call))
+    usage = body.get("usage")
+    return Answer(
+        output, read_usage(usage), usage, read_finish_reason(choice.get("finish_reason"))
+    )
+
+
+def _read_tool_call(call: Any) -> ToolCall:
+    if not isinstance(call, dict):
+        raise ValueError("Error parsing JSON response: a tool call is not an object")
+    if call.get("type") == "custom":
+        custom = call.get("custom") or {}
+        return ToolCall(str(call.get("id", "")), str(custom["name"]), str(custom.get("input", "")))
+    function = call.get("function")
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        raise ValueError("Error parsing JSON response: a tool call without function name")
+    arguments = function.get("arguments")
+    if not isinstance(arguments, str):
+        arguments = "" if arguments is None else orjson.dumps(arguments).decode()
+    return ToolCall(str(call.get("id") or ""), function["name"], arguments)
+
+
+class ChatCompletionsReader(StreamReader):
+    """Events of a Chat Completions stream."""
+
+    __slots__ = ("api_type", "model_inference_id", "provider_type", "tool_ids")
+
+    def __init__(
+        self, provider_type: str, model_inference_id: str, api_type: ApiType = "chat_completions"
+    ) -> None:
+        self.provider_type = provider_type
+        self.model_inference_id = model_inference_id
+        self.api_type = api_type
+        self.tool_ids: dict[int, str] = {}
+
+    def chunk(self, event: bytes) -> ProviderChunk:
+        raw = event.decode("utf-8", "replace")
+        try:
+            data = orjson.loads(event)
+        except orjson.JSONDecodeError as error:
+            raise ValueError(f"Error parsing chunk. Error: {error}") from None
+        if not isinstance(data, dict):
+            raise ValueError("Error parsing chunk. Error: not an object")
+        choices = data.get("choices")
+        if not isinstance(choices, list):
+            fault = data.get("error")
+            reason = "missing field `choices`" if fault is None else orjson.dumps(fault).decode()
+            raise ValueError(f"Error parsing chunk. Error: {reason}")
+        if len(choices) > 1:
+            raise ValueError(f"Response has invalid number of choices: {len(choices)}. Expected 1.")
+        result = ProviderChunk([], raw)
+        usage = data.get("usage")
+        if usage is not None:
+            result.usage = read_usage(usage)
+            result.raw_usage = RawUsage(
+                self.model_inference_id, self.provider_type, self.api_type, usage
+            )
+        if choices:
+            choice = choices[0]
+            if not isinstance(choice, dict):
+                raise ValueError("Error parsing chunk. Error: a choice is not an object")
+            result.finish_reason = read_finish_reason(choice.get("finish_reason"))
+            delta = choice.get("delta")
+            if isinstance(delta, dict):
+                self._delta(delta, result.content)
+        return result
+
+    def _delta(self, delta: dict[str, Any], content: list[ChunkBlock]) -> None:
+        reasoning = delta.get("reasoning")
+        if reasoning is None:
+            reasoning = delta.get("reasoning_content")
+        if isinstance(reasoning, str):
+            content.append(ThoughtChunk("1", reasoning, provider_type=self.provider_type))
+        text = delta.get("content")
+        if isinstance(text, str):
+            content.append(TextChunk("0", text))
+        for call in delta.get("tool_calls") or ():
+            if not isinstance(call, dict):
+                raise ValueError("Error parsing chunk. Error: a tool call is not an object")
+            content.append(self._tool_call(call))
+
+    def _tool_call(self, call: dict[str, Any]) -> ToolCallChunk:
+        index = call.get("index", 0)
+        if type(index) is not int:
+            raise ValueError("Error parsing chunk. Error: a tool call's index is not a number")
+        call_id = call.get("id")
+        if isinstance(call_id, str) and call_id:
+            self.tool_ids[index] = call_id
+        elif index in self.tool_ids:
+            call_id = self.tool_ids[index]
+        else:
+            raise ValueError(f"Invalid tool call index in a stream: {index}")
+        if call.get("type") == "custom" or "custom" in call:
+            custom = call.get("custom") or {}
+            return ToolCallChunk(call_id, custom.get("name"), str(custom.get("input") or ""))
+        function = call.get("function")
+        if not isinstance(function, dict):
+            return ToolCallChunk(call_id, None, "")
+        return ToolCallChunk(
+            call_id, function.get("name") or None, str(function.get("arguments") or "")
+        )

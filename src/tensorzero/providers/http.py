@@ -1,0 +1,345 @@
+"""The part that every HTTP provider shares: send, time, read, report errors.
+
+A provider type derives from ``HttpProvider`` and says, without any I/O of its own, how a request
+becomes a body and how a body or an event becomes an answer.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from time import monotonic
+from typing import Any, ClassVar
+
+import orjson
+from tzcore.client import (
+    BodyTooLarge,
+    ClientError,
+    ClientTimeout,
+    ConnectFailed,
+    Response,
+    ResponseStream,
+    Target,
+)
+from tzcore.sse import SSEParser
+
+from tensorzero.config.model import ProviderConfig
+from tensorzero.providers.base import (
+    ProviderContext,
+    ProviderStream,
+    StreamItem,
+    visible_messages,
+)
+from tensorzero.providers.extra import apply_extra_body, extra_headers, has_extra_headers
+from tensorzero.types.content import Message, OutputBlock
+from tensorzero.types.errors import (
+    FatalStreamError,
+    GatewayError,
+    InferenceClient,
+    InferenceServer,
+    Serialization,
+)
+from tensorzero.types.files import File, FileData
+from tensorzero.types.model import Attempt, ModelRequest, ProviderChunk, ProviderResponse
+from tensorzero.types.usage import ApiType, FinishReason, RawUsage, Usage
+
+CLIENT_FAULTS = frozenset({400, 401, 403, 429})
+"""Statuses that keep their number; every other failure counts as the server's."""
+
+FileContents = dict[int, FileData]
+"""Contents by ``id`` of the file block."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a provider's answer body says."""
+
+    output: list[OutputBlock]
+    usage: Usage
+    raw_usage: Any = None
+    finish_reason: FinishReason | None = None
+
+
+class StreamReader(ABC):
+    """Reads the events of one stream; keeps what one event needs to know of earlier ones."""
+
+    @abstractmethod
+    def chunk(self, event: bytes) -> ProviderChunk | None:
+        """One event's payload as a chunk, ``None`` for one that carries nothing.
+
+        Raises ``ValueError`` with the reason for an event that cannot be read.
+        """
+
+    def ends(self, event: bytes) -> bool:
+        """Whether this event says that the stream is complete."""
+        return event == b"[DONE]"
+
+
+class HttpProvider(ABC):
+    """A provider reached over HTTP: JSON up, JSON or an event stream down."""
+
+    type: str
+    display_name: ClassVar[str]
+    api_type: ApiType = "chat_completions"
+
+    def __init__(self, context: ProviderContext, config: ProviderConfig) -> None:
+        self.context = context
+        self.config = config
+        self.timeout_s = context.global_timeout_ms / 1000
+
+    @abstractmethod
+    def target(self, attempt: Attempt, *, stream: bool) -> Target:
+        """Where to send, with the headers that authenticate; raises ``ApiKeyMissing``."""
+
+    @abstractmethod
+    def body(
+        self, request: ModelRequest, messages: list[Message], files: FileContents
+    ) -> dict[str, Any]:
+        """The request body, keys in the provider's order."""
+
+    @abstractmethod
+    def answer(self, body: Any, attempt: Attempt) -> Answer:
+        """Read a parsed answer body; raises ``ValueError`` with the reason."""
+
+    @abstractmethod
+    def reader(self, attempt: Attempt) -> StreamReader:
+        """A reader for one stream."""
+
+    def inlines(self, file: File, request: ModelRequest) -> bool:
+        """Whether this file is sent by content (else by URL)."""
+        return file.url is None or request.fetch_files
+
+    def error_note(self, response: Response | ResponseStream) -> str:
+        """Something of the provider's own to append to an error's text."""
+        return ""
+
+    async def infer(self, request: ModelRequest, attempt: Attempt) -> ProviderResponse:
+        target, raw_request, payload, messages = await self._prepare(request, attempt)
+        started = monotonic()
+        try:
+            response = await self.context.pool.request(target, payload, timeout_s=self.timeout_s)
+        except ClientError as error:
+            raise self._unreachable(error, raw_request) from None
+        elapsed = int((monotonic() - started) * 1000)
+        body = response.body
+        if not 200 <= response.status < 300:
+            raise self._refusal(response, body, raw_request)
+        raw_response = body.decode("utf-8", "replace")
+        try:
+            parsed = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise self._server(
+                f"Error parsing JSON response: {error}: {raw_response}"
+                if self.context.debug
+                else f"Error parsing JSON response: {error}",
+                raw_request,
+                raw_response,
+            ) from None
+        try:
+            answer = self.answer(parsed, attempt)
+        except ValueError as error:
+            raise self._server(str(error), raw_request, raw_response) from None
+        raw_usage = None
+        if answer.raw_usage is not None:
+            raw_usage = RawUsage(
+                attempt.model_inference_id, self.type, self.api_type, answer.raw_usage
+            )
+        return ProviderResponse(
+            attempt.model_inference_id,
+            answer.output,
+            raw_request,
+            raw_response,
+            answer.usage,
+            raw_usage,
+            answer.finish_reason,
+            elapsed,
+            messages,
+            request.system,
+        )
+
+    async def stream(self, request: ModelRequest, attempt: Attempt) -> ProviderStream:
+        target, raw_request, payload, messages = await self._prepare(request, attempt)
+        try:
+            response = await self.context.pool.stream(target, payload, timeout_s=self.timeout_s)
+        except ClientError as error:
+            raise self._fatal(self._reason(error), raw_request) from None
+        content_type = (response.header(b"content-type") or b"").lower()
+        if not 200 <= response.status < 300 or not content_type.startswith(b"text/event-stream"):
+            raise await self._refused_stream(response, content_type, raw_request)
+        items = self._events(response, self.reader(attempt), raw_request)
+        return ProviderStream(items, raw_request, messages, request.system)
+
+    async def _prepare(
+        self, request: ModelRequest, attempt: Attempt
+    ) -> tuple[Target, str, bytes, list[Message]]:
+        target = self.target(attempt, stream=request.stream)
+        messages = visible_messages(request, attempt, self.type)
+        files = await self._file_contents(request, messages)
+        body = self.body(request, messages, files)
+        edits = bool(
+            request.variant_extra_body or self.config.extra_body or request.extra_body
+        )
+        if edits:
+            apply_extra_body(body, request, self.config, attempt)
+        payload = orjson.dumps(body)
+        raw_request = payload.decode()
+        if files:
+            raw_request = self._without_files(request, messages, files, attempt, edits)
+        if has_extra_headers(request, self.config):
+            values, removed = extra_headers(request, self.config, attempt)
+            try:
+                target = target.with_headers(list(values.items()), removed)
+            except ValueError as error:
+                raise Serialization(f"Invalid extra header: {error}") from None
+        return target, raw_request, payload, messages
+
+    async def _file_contents(
+        self, request: ModelRequest, messages: list[Message]
+    ) -> FileContents:
+        contents: FileContents = {}
+        for message in messages:
+            for block in message.content:
+                if type(block) is File and self.inlines(block, request):
+                    if request.files is None:
+                        raise Serialization("This call has no way to read files")
+                    contents[id(block)] = await request.files.resolve(block)
+        return contents
+
+    def _without_files(
+        self,
+        request: ModelRequest,
+        messages: list[Message],
+        files: FileContents,
+        attempt: Attempt,
+        edits: bool,
+    ) -> str:
+        """The body as it is recorded: each file's data replaced by its number."""
+        numbered = {
+            key: FileData(f"<TENSORZERO_FILE_{index}>", content.mime_type)
+            for index, (key, content) in enumerate(files.items())
+        }
+        body = self.body(request, messages, numbered)
+        if edits:
+            apply_extra_body(body, request, self.config, attempt)
+        return orjson.dumps(body).decode()
+
+    async def _events(
+        self, response: ResponseStream, reader: StreamReader, raw_request: str
+    ) -> AsyncIterator[StreamItem]:
+        parser = SSEParser()
+        try:
+            async for data in response:
+                for event in parser.feed(data):
+                    if reader.ends(event):
+                        return
+                    item = self._event(reader, event, raw_request)
+                    if item is not None:
+                        yield item
+            for event in parser.close():
+                if reader.ends(event):
+                    return
+                item = self._event(reader, event, raw_request)
+                if item is not None:
+                    yield item
+        except (ClientError, ValueError) as error:
+            yield self._fatal(self._reason(error), raw_request)
+        finally:
+            await response.aclose()
+
+    def _event(self, reader: StreamReader, event: bytes, raw_request: str) -> StreamItem | None:
+        try:
+            return reader.chunk(event)
+        except ValueError as error:
+            return self._server(str(error), raw_request, event.decode("utf-8", "replace"))
+
+    async def _refused_stream(
+        self, response: ResponseStream, content_type: bytes, raw_request: str
+    ) -> GatewayError:
+        try:
+            body = await response.read()
+        except ClientError as error:
+            return self._fatal(self._reason(error), raw_request)
+        if response.status in CLIENT_FAULTS:
+            return self._refusal(response, body, raw_request)
+        text = body.decode("utf-8", "replace")
+        status = _status_text(response.status)
+        reason = (
+            f"Invalid status code: {status}"
+            if not 200 <= response.status < 300
+            else f"Invalid content type: `{content_type.decode('latin-1')}`"
+        )
+        return self._fatal(f"{reason}: {text}{self.error_note(response)}", raw_request, text)
+
+    def _refusal(
+        self, response: Response | ResponseStream, body: bytes, raw_request: str
+    ) -> GatewayError:
+        text = body.decode("utf-8", "replace")
+        message = text + self.error_note(response)
+        if response.status in CLIENT_FAULTS:
+            return InferenceClient(
+                message,
+                provider_type=self.type,
+                api_type=self.api_type,
+                status_code=response.status,
+                reason=_reason_phrase(response.status),
+                raw_request=raw_request,
+                raw_response=text,
+                debug=self.context.debug,
+            )
+        return self._server(message, raw_request, text)
+
+    def _reason(self, error: Exception) -> str:
+        if isinstance(error, ClientTimeout):
+            return (
+                "Request timed out due to `gateway.global_outbound_http_timeout_ms` "
+                f"({self.context.global_timeout_ms}ms)"
+            )
+        return f"Error sending request: {error}" if isinstance(error, ConnectFailed) else str(error)
+
+    def _unreachable(self, error: ClientError, raw_request: str) -> GatewayError:
+        partial = getattr(error, "partial", None)
+        if isinstance(error, BodyTooLarge) or partial:
+            raw_response = None if partial is None else partial.decode("utf-8", "replace")
+            return self._server(self._reason(error), raw_request, raw_response)
+        return InferenceClient(
+            self._reason(error),
+            provider_type=self.type,
+            api_type=self.api_type,
+            raw_request=raw_request,
+            debug=self.context.debug,
+        )
+
+    def _server(self, message: str, raw_request: str, raw_response: str | None) -> GatewayError:
+        return InferenceServer(
+            message,
+            provider_type=self.type,
+            api_type=self.api_type,
+            raw_request=raw_request,
+            raw_response=raw_response,
+            debug=self.context.debug,
+        )
+
+    def _fatal(
+        self, message: str, raw_request: str, raw_response: str | None = None
+    ) -> GatewayError:
+        return FatalStreamError(
+            message,
+            provider_type=self.type,
+            api_type=self.api_type,
+            raw_request=raw_request,
+            raw_response=raw_response,
+            debug=self.context.debug,
+        )
+
+
+def _reason_phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def _status_text(status: int) -> str:
+    return f"{status} {_reason_phrase(status)}".strip()

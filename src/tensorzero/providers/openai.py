@@ -1,0 +1,154 @@
+"""``type = "openai"``: Chat Completions of OpenAI, and of every server that speaks it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from tzcore.client import Response, ResponseStream, Target
+
+from tensorzero.config.credentials import NoCredential, StaticCredential
+from tensorzero.config.model import ProviderConfig
+from tensorzero.providers.base import ProviderContext
+from tensorzero.providers.chat_completions.answers import ChatCompletionsReader, read_answer
+from tensorzero.providers.chat_completions.messages import default_form, map_messages
+from tensorzero.providers.chat_completions.tools import (
+    json_schema_format,
+    map_custom_tool,
+    map_tool,
+    refuse_provider_tools,
+    restricting_tool_choice,
+)
+from tensorzero.providers.credentials import api_key
+from tensorzero.providers.http import Answer, FileContents, HttpProvider, StreamReader
+from tensorzero.types.content import Message
+from tensorzero.types.files import File
+from tensorzero.types.model import Attempt, ModelRequest
+
+log = logging.getLogger(__name__)
+
+DEFAULT_API_BASE = "https://api.openai.com/v1/"
+
+
+def join_api_base(api_base: str, path: str) -> str:
+    """``path`` below ``api_base``: one slash between them, no query, nothing added."""
+    parts = urlsplit(api_base)
+    base_path = parts.path if parts.path.endswith("/") else parts.path + "/"
+    return urlunsplit((parts.scheme, parts.netloc, base_path + path, "", ""))
+
+
+class OpenAIProvider(HttpProvider):
+    """Chat Completions as OpenAI defines them."""
+
+    type = "openai"
+    display_name = "OpenAI"
+
+    def __init__(self, context: ProviderContext, config: ProviderConfig) -> None:
+        super().__init__(context, config)
+        self.model_name: str = config.options["model_name"]
+        self.overrides: dict[str, str] = dict(config.options.get("content_type_overrides") or {})
+        self.url = join_api_base(
+            config.options.get("api_base") or DEFAULT_API_BASE, "chat/completions"
+        )
+        self._targets: dict[bool, Target] = {}
+        if isinstance(config.credential, StaticCredential | NoCredential):
+            key = api_key(config.credential, {}, self.display_name)
+            self._targets = {stream: self._make_target(key, stream) for stream in (False, True)}
+
+    def _make_target(self, key: str | None, stream: bool) -> Target:
+        headers = [
+            ("content-type", "application/json"),
+            ("accept", "text/event-stream" if stream else "*/*"),
+        ]
+        if key is not None:
+            headers.append(("authorization", f"Bearer {key}"))
+        return self.context.pool.target(self.url, headers)
+
+    def target(self, attempt: Attempt, *, stream: bool) -> Target:
+        if self._targets:
+            return self._targets[stream]
+        key = api_key(self.config.credential, attempt.credentials, self.display_name)
+        return self._make_target(key, stream)
+
+    async def _prepare(
+        self, request: ModelRequest, attempt: Attempt
+    ) -> tuple[Target, str, bytes, list[Message]]:
+        if request.tool_config is not None:
+            refuse_provider_tools(request, attempt, self.type)
+        return await super()._prepare(request, attempt)
+
+    def inlines(self, file: File, request: ModelRequest) -> bool:
+        if file.url is None or request.fetch_files:
+            return True
+        return file.mime_type is not None and not file.mime_type.startswith("image/")
+
+    def _form(self, mime_type: str) -> str:
+        return self.overrides.get(mime_type) or default_form(mime_type)
+
+    def body(
+        self, request: ModelRequest, messages: list[Message], files: FileContents
+    ) -> dict[str, Any]:
+        mapped = map_messages(request, messages, files, form=self._form, json_instruction=True)
+        lower_name = self.model_name.lower()
+        if lower_name.startswith("o1-mini") and mapped and mapped[0]["role"] == "system":
+            mapped[0]["role"] = "user"
+        body: dict[str, Any] = {"messages": mapped, "model": self.model_name}
+        if request.temperature is not None:
+            body["temperature"] = request.temperature
+        if request.max_tokens is not None:
+            body["max_completion_tokens"] = request.max_tokens
+        if request.seed is not None:
+            body["seed"] = request.seed
+        if request.top_p is not None:
+            body["top_p"] = request.top_p
+        if request.presence_penalty is not None:
+            body["presence_penalty"] = request.presence_penalty
+        if request.frequency_penalty is not None:
+            body["frequency_penalty"] = request.frequency_penalty
+        body["stream"] = request.stream
+        if request.stream:
+            body["stream_options"] = {"include_usage": True}
+        if request.json_mode != "off":
+            response_format = json_schema_format(request)
+            if "3.5" in self.model_name and request.json_mode == "strict":
+                response_format = {"type": "json_object"}
+            body["response_format"] = response_format
+        if request.tool_config is not None:
+            self._add_tools(body, request, lower_name)
+        if request.stop_sequences is not None:
+            body["stop"] = list(request.stop_sequences)
+        if request.reasoning_effort is not None:
+            body["reasoning_effort"] = request.reasoning_effort
+        if request.service_tier is not None:
+            body["service_tier"] = request.service_tier
+        if request.verbosity is not None:
+            body["verbosity"] = request.verbosity
+        if request.thinking_budget_tokens is not None:
+            log.warning("openai has no `thinking_budget_tokens`: it is not sent")
+        return body
+
+    def _add_tools(self, body: dict[str, Any], request: ModelRequest, lower_name: str) -> None:
+        config = request.tool_config
+        if config is None or not (config.tools or config.custom_tools):
+            return
+        body["tools"] = [map_tool(tool) for tool in config.tools] + [
+            map_custom_tool(tool) for tool in config.custom_tools
+        ]
+        body["tool_choice"] = restricting_tool_choice(config)
+        parallel = config.parallel_tool_calls
+        if parallel is not None and not (parallel is False and lower_name.startswith("o1")):
+            body["parallel_tool_calls"] = parallel
+
+    def answer(self, body: Any, attempt: Attempt) -> Answer:
+        answer = read_answer(body, provider_type=self.type)
+        if not answer.output:
+            log.warning("openai answered without content (a refusal is not passed on)")
+        return answer
+
+    def reader(self, attempt: Attempt) -> StreamReader:
+        return ChatCompletionsReader(self.type, attempt.model_inference_id)
+
+    def error_note(self, response: Response | ResponseStream) -> str:
+        request_id = response.header(b"x-request-id")
+        return "" if request_id is None else f" [request_id: {request_id.decode('latin-1')}]"

@@ -1,0 +1,1 @@
+"""Wiring: processes, sockets, signals. Nothing here knows what an inference is."""

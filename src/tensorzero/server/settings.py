@@ -1,0 +1,52 @@
+"""What the supervisor tells its children, as one JSON text on their command line.
+
+Nothing in it is secret: credentials stay in the environment and in files only we can read.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from zlib import crc32
+
+import orjson
+
+SPOOL_LIMIT_BYTES = 10 * 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Paths and switches of one gateway. ``config_file`` is ``None`` for the default config."""
+
+    config_file: str | None
+    data_dir: str
+    spool_dir: str
+    log_format: str = "pretty"
+    workers: int = 1
+    records: bool = True
+    embedded: bool = True
+
+    def to_json(self) -> str:
+        return orjson.dumps(asdict(self)).decode()
+
+    @classmethod
+    def from_json(cls, text: str) -> Settings:
+        return cls(**orjson.loads(text))
+
+    @property
+    def control_socket(self) -> str:
+        """The shipper's Unix socket; near the spool unless its path would be too long."""
+        path = str(Path(self.spool_dir) / "shipper.sock")
+        if len(path) < 100:
+            return path
+        return f"/tmp/tensorzero-{os.getuid()}-{hash_of(path):x}.sock"
+
+    @property
+    def quarantine_dir(self) -> str:
+        return str(Path(self.data_dir) / "quarantine")
+
+
+def hash_of(text: str) -> int:
+    """A hash that is the same in every process."""
+    return crc32(text.encode())

@@ -1,0 +1,1 @@
+"""The storage layer: spool, shipper, the database behind the ClickHouse HTTP interface, schema."""

@@ -1,0 +1,1 @@
+"""The schema of the analytics database: tables, views, migrations, replication."""

@@ -1,0 +1,1 @@
+"""The spool on disk: segments of all workers, read frame by frame."""

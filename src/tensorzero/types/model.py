@@ -1,0 +1,172 @@
+"""What passes between a variant and a provider: request, response, chunks.
+
+Every provider maps from ``ModelRequest`` and to ``ProviderResponse`` / ``ProviderChunk``.
+Source: the contract's page on the OpenAI-like family, section 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tensorzero.types.content import Message, OutputBlock
+from tensorzero.types.extra import ExtraBody, ExtraHeader
+from tensorzero.types.files import FileResolver
+from tensorzero.types.params import ServiceTier
+from tensorzero.types.schema import JSONSchema
+from tensorzero.types.tools import ToolCallConfig
+from tensorzero.types.usage import FinishReason, RawUsage, Usage
+
+ProviderJsonMode = Literal["off", "on", "strict"]
+
+
+@dataclass(slots=True)
+class ModelRequest:
+    """One rendered call of a model; the same object serves every provider that is tried."""
+
+    messages: list[Message]
+    system: str | None = None
+    tool_config: ToolCallConfig | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    stop_sequences: tuple[str, ...] | None = None
+    stream: bool = False
+    json_mode: ProviderJsonMode = "off"
+    function_type: Literal["chat", "json"] = "chat"
+    output_schema: JSONSchema | None = None
+    reasoning_effort: str | None = None
+    service_tier: ServiceTier | None = None
+    thinking_budget_tokens: int | None = None
+    verbosity: str | None = None
+    variant_extra_body: tuple[ExtraBody, ...] = ()
+    variant_extra_headers: tuple[ExtraHeader, ...] = ()
+    extra_body: tuple[ExtraBody, ...] = ()
+    extra_headers: tuple[ExtraHeader, ...] = ()
+    inference_id: str = ""
+    files: FileResolver | None = None
+    fetch_files: bool = False
+
+
+@dataclass(slots=True)
+class Attempt:
+    """What one provider attempt gets beside the request."""
+
+    model_name: str
+    provider_name: str
+    model_inference_id: str
+    credentials: dict[str, str]
+
+
+@dataclass(slots=True)
+class ProviderResponse:
+    """A complete answer of a provider. Times are in whole milliseconds."""
+
+    id: str
+    output: list[OutputBlock]
+    raw_request: str
+    raw_response: str
+    usage: Usage
+    raw_usage: RawUsage | None
+    finish_reason: FinishReason | None
+    response_time_ms: int
+    messages: list[Message]
+    system: str | None
+    ttft_ms: int | None = None
+
+
+@dataclass(slots=True)
+class TextChunk:
+    id: str
+    text: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"type": "text", "id": self.id, "text": self.text}
+
+
+@dataclass(slots=True)
+class ToolCallChunk:
+    """``id`` is the call's id; ``raw_name`` and ``raw_arguments`` are deltas."""
+
+    id: str
+    raw_name: str | None
+    raw_arguments: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "type": "tool_call",
+            "id": self.id,
+            "raw_name": self.raw_name or "",
+            "raw_arguments": self.raw_arguments,
+        }
+
+
+@dataclass(slots=True)
+class ThoughtChunk:
+    id: str
+    text: str | None = None
+    signature: str | None = None
+    summary_id: str | None = None
+    summary_text: str | None = None
+    provider_type: str | None = None
+    extra_data: Any = None
+
+    def to_json(self) -> dict[str, Any]:
+        out: dict[str, Any] = {
+            "type": "thought",
+            "id": self.id,
+            "text": self.text,
+            "signature": self.signature,
+            "summary_id": self.summary_id,
+            "summary_text": self.summary_text,
+        }
+        if self.provider_type is not None:
+            out["provider_type"] = self.provider_type
+        if self.extra_data is not None:
+            out["extra_data"] = self.extra_data
+        return out
+
+
+@dataclass(slots=True)
+class UnknownChunk:
+    id: str
+    data: Any
+    model_name: str | None = None
+    provider_name: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        out: dict[str, Any] = {"type": "unknown", "id": self.id, "data": self.data}
+        if self.model_name is not None:
+            out["model_name"] = self.model_name
+        if self.provider_name is not None:
+            out["provider_name"] = self.provider_name
+        return out
+
+
+ChunkBlock = TextChunk | ToolCallChunk | ThoughtChunk | UnknownChunk
+
+
+@dataclass(slots=True)
+class ProviderChunk:
+    """One event of a provider's stream; ``raw`` is the event's payload verbatim."""
+
+    content: list[ChunkBlock]
+    raw: str
+    usage: Usage | None = None
+    raw_usage: RawUsage | None = None
+    finish_reason: FinishReason | None = None
+
+
+@dataclass(slots=True)
+class ModelResult:
+    """A successful model call: the ground of one ``ModelInference`` row."""
+
+    response: ProviderResponse
+    model_name: str
+    provider_name: str
+    provider_type: str
+    cached: bool = False
+    failed_raw: list[Any] = field(default_factory=list)

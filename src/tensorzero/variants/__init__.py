@@ -1,0 +1,1 @@
+"""Variants: strategies that turn an input into model calls and their results."""

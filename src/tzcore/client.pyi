@@ -1,0 +1,144 @@
+import ssl
+from types import TracebackType
+from typing import Self
+
+class ClientError(Exception):
+    """An exchange with an upstream server failed. The text names the server, never a header."""
+
+class ConnectFailed(ClientError):
+    """No connection: name not resolved, refused, unreachable, certificate not accepted, too slow."""
+
+class ClientTimeout(ClientError):
+    """The time given to a request has passed."""
+
+class ConnectionLost(ClientError):
+    """The server closed the connection before its answer was complete."""
+
+    partial: bytes
+    """The body so far, as sent (content codings not undone); of a stream always empty."""
+
+class ProtocolError(ClientError):
+    """The answer is not HTTP/1.1, or its body is not what its fields say."""
+
+class BodyTooLarge(ClientError):
+    """The answer's body, as sent or decoded, exceeds ``Pool``'s ``max_body_bytes``."""
+
+class Target:
+    """Where requests go: a URL with its static header fields, rendered once."""
+
+    scheme: str
+    host: str
+    port: int
+    path: bytes
+    """Path and query as they are sent."""
+    headers: tuple[tuple[str, str], ...]
+    """The static fields, without Host and User-Agent unless they were given."""
+    static_head: bytes
+    """Everything of a request head between its method and its per-request fields."""
+
+    def with_headers(self, set: list[tuple[str, str]], remove: list[str]) -> Target:
+        """A target whose fields named in ``set`` or ``remove`` are replaced or gone.
+
+        Names compare without case. Raises ``ValueError`` for an invalid name or value and for
+        fields that frame a message (Content-Length, Transfer-Encoding, Connection …).
+        """
+
+class Response:
+    """A whole answer."""
+
+    status: int
+    reason: bytes
+    body: bytes
+    """Decoded: chunking and content codings are undone."""
+    sent_at: float
+    """``time.monotonic()`` when the request was written."""
+    first_byte_at: float
+    done_at: float
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """All header fields in order, names in lower case."""
+    def header(self, name: bytes) -> bytes | None:
+        """The value of the first field ``name`` (given in lower case)."""
+
+class ResponseStream:
+    """An answer whose body is read as it arrives; iterate, ``read()`` or ``aclose()`` it.
+
+    Iteration yields what has arrived since the last step, decoded. An unfinished stream that is
+    closed or dropped closes its connection. Reading raises ``ClientTimeout``,
+    ``ConnectionLost``, ``ProtocolError`` or ``BodyTooLarge``, after what arrived before it.
+    """
+
+    status: int
+    reason: bytes
+    sent_at: float
+    first_byte_at: float
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]: ...
+    def header(self, name: bytes) -> bytes | None: ...
+    def __aiter__(self) -> Self: ...
+    async def __anext__(self) -> bytes: ...
+    async def read(self) -> bytes:
+        """The rest of the body."""
+    async def aclose(self) -> None: ...
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+class Pool:
+    """Keep-alive connections to upstream servers, for one event loop. HTTP/1.1 only."""
+
+    def __init__(
+        self,
+        *,
+        user_agent: bytes,
+        max_connections: int = 4096,
+        idle_timeout_s: float = 60.0,
+        connect_timeout_s: float = 30.0,
+        max_body_bytes: int = 268435456,
+        ssl_context: ssl.SSLContext | None = None,
+        trust_env: bool = True,
+    ) -> None:
+        """``max_connections`` is per origin; further requests wait for one to become free.
+
+        ``ssl_context`` verifies servers (and an https:// proxy); by default the system's trust
+        store does. ``trust_env`` heeds HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.
+        """
+    def origin(self, url: str) -> Target:
+        """``target(url, [])``."""
+    def target(self, url: str, headers: list[tuple[str, str]]) -> Target:
+        """Parse a URL and render its static header fields.
+
+        Raises ``ValueError`` for a malformed URL, field or proxy setting.
+        """
+    async def request(
+        self,
+        target: Target,
+        body: bytes,
+        *,
+        method: bytes = b"POST",
+        headers: bytes = b"",
+        timeout_s: float | None = None,
+    ) -> Response:
+        """Send a request, return its whole answer. Redirects are followed, at most 10.
+
+        ``headers`` is a block of further lines, each ending in CR LF. ``timeout_s`` covers
+        everything from the wait for a connection to the end of the body. Raises ``ClientError``.
+        """
+    async def stream(
+        self,
+        target: Target,
+        body: bytes,
+        *,
+        method: bytes = b"POST",
+        headers: bytes = b"",
+        timeout_s: float | None = None,
+    ) -> ResponseStream:
+        """Send a request, return as soon as the answer's head has arrived."""
+    async def aclose(self) -> None:
+        """Close all connections; requests under way fail with ``ClientError``."""

@@ -15,9 +15,12 @@ cdef class ChunkDecoder:
     cdef Py_ssize_t line_bytes
     cdef Py_ssize_t trailer_bytes
     cdef Py_ssize_t max_trailer_bytes
+    cdef char name[20]           # the trailer field's name so far, lower case, cut to its size
+    cdef int name_size
     cdef readonly long long total
     cdef readonly bint done
     cdef readonly str error
 
     cdef Py_ssize_t consume(self, const unsigned char *p, Py_ssize_t n, bytearray out) except -1
+    cdef bint forbidden(self)
     cdef Py_ssize_t fail(self, str message, Py_ssize_t at) noexcept

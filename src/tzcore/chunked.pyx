@@ -40,6 +40,13 @@ cdef enum State:
     FAILED
 
 
+# Fields that frame or route a message; parsers disagree on what they do in a trailer section.
+cdef frozenset FORBIDDEN_TRAILERS = frozenset((
+    b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"host", b"expect",
+    b"content-encoding",
+))
+
+
 cdef class ChunkDecoder:
     """Decodes one chunked body.
 
@@ -65,6 +72,10 @@ cdef class ChunkDecoder:
         self.state = FAILED
         self.error = message
         return at
+
+    cdef bint forbidden(self):
+        """Whether the trailer field that has just been named may not be one."""
+        return not self.lenient and self.name[:self.name_size] in FORBIDDEN_TRAILERS
 
     cdef Py_ssize_t consume(self, const unsigned char *p, Py_ssize_t n, bytearray out) except -1:
         cdef Py_ssize_t i = 0, take, old
@@ -177,14 +188,21 @@ cdef class ChunkDecoder:
                     if c == c'\r':
                         state = END_LF
                     elif is_token_char(c):
+                        self.name[0] = <char>(c | 0x20)
+                        self.name_size = 1
                         state = TRAILER_NAME
                     else:
                         return self.fail("a trailer field has an invalid name", i)
                 elif state == TRAILER_NAME:
                     if c == c':':
+                        if self.forbidden():
+                            return self.fail("a trailer field frames the message", i)
                         state = TRAILER_VALUE
                     elif not is_token_char(c):
                         return self.fail("a trailer field has an invalid name", i)
+                    elif self.name_size < 20:
+                        self.name[self.name_size] = <char>(c | 0x20)
+                        self.name_size += 1
                 elif state == TRAILER_VALUE:
                     if c == c'\r':
                         state = TRAILER_LF

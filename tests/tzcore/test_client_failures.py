@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from tzcore_http_support import LOOPS, Script, read_request, run, scripted
@@ -24,7 +25,7 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
 @asynccontextmanager
-async def against(script: Script, **options: int) -> AsyncIterator[tuple[Pool, Target]]:
+async def against(script: Script, **options: Any) -> AsyncIterator[tuple[Pool, Target]]:
     pool = Pool(user_agent=b"test/1", trust_env=False, **options)
     async with scripted(script) as port:
         try:

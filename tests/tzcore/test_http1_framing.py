@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from itertools import pairwise
 from typing import Any
 
 import httptools
@@ -89,6 +90,8 @@ REFUSED = {
     "a bare LF in an extension": CHUNKED + b"3;a\nb\r\nabc\r\n",
     "a long extension": CHUNKED + b"3;" + b"a" * 300 + b"\r\nabc\r\n",
     "a malformed trailer": CHUNKED + b"0\r\nX : 1\r\n\r\n",
+    "a length in the trailer": CHUNKED + b"0\r\ncontent-Length: 3\r\n\r\n",
+    "a coding in the trailer": CHUNKED + b"0\r\nTransfer-Encoding: chunked\r\n\r\n",
     "a folded trailer": CHUNKED + b"0\r\nX: 1\r\n y\r\n\r\n",
 }
 
@@ -207,7 +210,7 @@ def read_ours(stream: bytes, cuts: list[int]) -> list[Message]:
         protocol: Any = factory(config=config, server_state=state, app_state={}, _loop=loop)
         protocol.connection_made(FakeTransport())
         marks = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
-        for start, end in zip(marks, marks[1:], strict=False):  # noqa: RUF007  # as it reads best
+        for start, end in pairwise(marks):
             target = protocol if Successor.unread is None else Successor()
             target.data_received(stream[start:end])
         protocol.connection_lost(None)
@@ -260,6 +263,7 @@ PARTS = [
     b"Transfer-Encoding: chunked\r\n", b"transfer-encoding: Chunked\r\n", b"X: y\r\n",
     b"X:\t\r\n", b"X-1: a\xff\r\n", b"Connection: keep-alive\r\n", b"\r\n", b"\r\n", b"abc",
     b"3\r\nabc\r\n", b"0\r\n\r\n", b"0\r\nT: 1\r\n\r\n", b"3;a=b\r\nabc\r\n", b'1;a="x\\""\r\nz\r\n',
+    b"0\r\nContent-Length: 3\r\n\r\n", b"0\r\nConnection: close\r\n\r\n",
     b"\r", b"\n", b" ", b"\t", b"\x00", b":", b",", b"Expect: 100-continue\r\n", b"03\r\nabc\r\n",
 ]  # fmt: skip
 WHOLE = [

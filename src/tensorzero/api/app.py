@@ -128,9 +128,7 @@ class App:
             data = await self.store.get(path.path)
         except (KeyError, OSError):
             raise ObjectStoreWrite(f"object `{path.path}` is not in the store") from None
-        return json_response(
-            {"data": base64.b64encode(data).decode(), "reused_object_store": True}
-        )
+        return json_response({"data": base64.b64encode(data).decode(), "reused_object_store": True})
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
@@ -141,5 +139,3 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         elif message["type"] == "lifespan.shutdown":
             await send({"type": "lifespan.shutdown.complete"})
             return
-
-

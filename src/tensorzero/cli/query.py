@@ -86,7 +86,9 @@ async def _offline(directory: Path, sql: str) -> bytes:
             print(f"{waiting} rows are still in the spool", file=sys.stderr)
         with database.session(LIMITS) as session:
             explicit = re.search(r"\bformat\s+\w+\s*;?\s*$", sql, re.IGNORECASE)
-            result: bytes = session.query(sql, explicit.group().split()[1] if explicit else _format())
+            result: bytes = session.query(
+                sql, explicit.group().split()[1] if explicit else _format()
+            )
             return result
     finally:
         database.close()

@@ -15,9 +15,7 @@ from typing import Any
 
 from tensorzero.config.errors import ConfigErrors
 
-NO_MATCH = (
-    "No files matched the glob pattern. Ensure that the path exists, and contains at least one file."
-)
+NO_MATCH = "No files matched the glob pattern. Ensure that the path exists, and contains at least one file."
 METACHARACTERS = set("*?[]{}")
 
 

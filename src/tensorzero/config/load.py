@@ -164,4 +164,3 @@ def _unserved(
                     "served by this version yet: attempts on it fail"
                 )
     return frozenset(variants), frozenset(providers)
-

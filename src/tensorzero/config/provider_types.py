@@ -55,9 +55,7 @@ PROVIDER_TYPES: dict[str, ProviderType] = {
         {"endpoint_name": "str!", "model_name": "str!", "hosted_provider": "str!", **_AWS},
         credential_key=None,
     ),
-    "azure": ProviderType(
-        "Azure", {"deployment_id": "str!", "endpoint": "str!"}, "AZURE_API_KEY"
-    ),
+    "azure": ProviderType("Azure", {"deployment_id": "str!", "endpoint": "str!"}, "AZURE_API_KEY"),
     "deepseek": ProviderType("DeepSeek", dict(_PLAIN), "DEEPSEEK_API_KEY", shorthand=True),
     "fireworks": ProviderType(
         "Fireworks", {**_PLAIN, "parse_think_blocks": "bool"}, "FIREWORKS_API_KEY", shorthand=True
@@ -107,9 +105,7 @@ PROVIDER_TYPES: dict[str, ProviderType] = {
     "together": ProviderType(
         "Together", {**_PLAIN, "parse_think_blocks": "bool"}, "TOGETHER_API_KEY", shorthand=True
     ),
-    "vllm": ProviderType(
-        "vLLM", {**_PLAIN, "api_base": "url!"}, "VLLM_API_KEY", optional_key=True
-    ),
+    "vllm": ProviderType("vLLM", {**_PLAIN, "api_base": "url!"}, "VLLM_API_KEY", optional_key=True),
     "xai": ProviderType("xAI", dict(_PLAIN), "XAI_API_KEY", shorthand=True),
     "dummy": ProviderType("Dummy", dict(_PLAIN), shorthand=True),
 }

@@ -131,7 +131,9 @@ class FunctionReader:
             )
         return out
 
-    def variant_reader(self, name: str, kind: str, schemas: frozenset[str], has_tools: bool) -> VariantReader:
+    def variant_reader(
+        self, name: str, kind: str, schemas: frozenset[str], has_tools: bool
+    ) -> VariantReader:
         return VariantReader(
             function_name=name,
             function_type=kind,
@@ -236,9 +238,7 @@ class FunctionReader:
         self, table: Table, variants: Mapping[str, VariantConfig]
     ) -> ExperimentationConfig | None:
         weights = {
-            name: variant.weight
-            for name, variant in variants.items()
-            if variant.weight is not None
+            name: variant.weight for name, variant in variants.items() if variant.weight is not None
         }
         section = table.table("experimentation")
         if weights:
@@ -274,14 +274,10 @@ def explicit_templates(variants: Mapping[str, VariantConfig]) -> frozenset[str]:
     return frozenset(names)
 
 
-def _from_weights(
-    variants: Mapping[str, VariantConfig], weights: Mapping[str, float]
-) -> Sampler:
+def _from_weights(variants: Mapping[str, VariantConfig], weights: Mapping[str, float]) -> Sampler:
     """Legacy weights: positive ones are candidates, variants without one are fallbacks."""
     candidates = tuple(
-        (name, weights[name])
-        for name in sorted(weights, key=str.encode)
-        if weights[name] > 0
+        (name, weights[name]) for name in sorted(weights, key=str.encode) if weights[name] > 0
     )
     fallbacks = tuple(sorted((n for n in variants if n not in weights), key=str.encode))
     return StaticExperimentation(candidates, fallbacks)
@@ -361,7 +357,9 @@ def read_evaluators(
             optimize = table.choice("optimize", ("min", "max"), required=True)
         elif kind == "regex":
             if not (table.string("must_match") or table.string("must_not_match")):
-                faults.error(f"{table.path}: at least one of `must_match`, `must_not_match` is needed")
+                faults.error(
+                    f"{table.path}: at least one of `must_match`, `must_not_match` is needed"
+                )
         elif kind == "tool_use":
             behavior = table.choice(
                 "behavior", ("none", "any", "none_of", "any_of", "all_of"), required=True
@@ -408,9 +406,7 @@ def read_evaluations(
         table.choice("type", ("inference", "static"), required=True)
         function = table.string("function_name", required=True)
         if function is not None and function not in functions:
-            faults.error(
-                f"Function `{function}` not found (referenced in `[evaluations.{name}]`)"
-            )
+            faults.error(f"Function `{function}` not found (referenced in `[evaluations.{name}]`)")
         description = table.string("description")
         prefix = f"tensorzero::evaluation_name::{name}::evaluator_name::"
         evaluators = read_evaluators(table, prefix, metrics)

@@ -90,7 +90,9 @@ class CredentialDefaults:
 def check_form(location: Location, type_name: str) -> str | None:
     """Why a type does not take this form of location, or ``None``."""
     parts = (
-        (location.default, location.fallback) if isinstance(location, CredentialPair) else (location,)
+        (location.default, location.fallback)
+        if isinstance(location, CredentialPair)
+        else (location,)
     )
     name = PROVIDER_TYPES[type_name].display_name
     for part in parts:
@@ -170,12 +172,11 @@ def read_cost(owner: Table, key: str, *, split: bool) -> tuple[CostEntry, ...] |
         both = plain is not None and streamed is not None
         if not split and pointer is None:
             owner.faults.error(f"{where}: missing field `pointer`")
-        elif (pointer is None) != both or (pointer is not None and (plain or streamed)):
-            if split:
-                owner.faults.error(
-                    f"{where}: invalid pointer configuration: specify either `pointer` alone, or "
-                    "both `pointer_nonstreaming` and `pointer_streaming`"
-                )
+        elif split and ((pointer is None) != both or (pointer is not None and (plain or streamed))):
+            owner.faults.error(
+                f"{where}: invalid pointer configuration: specify either `pointer` alone, or both "
+                "`pointer_nonstreaming` and `pointer_streaming`"
+            )
         million, unit = table.number("cost_per_million"), table.number("cost_per_unit")
         if (million is None) == (unit is None):
             owner.faults.error(
@@ -434,7 +435,9 @@ def read_embedding_models(
             )
         tables = table.tables("providers", required=True)
         routing = _routing(table, tables, strict=False)
-        providers = {key: _read_embedding_provider(key, one, defaults) for key, one in tables.items()}
+        providers = {
+            key: _read_embedding_provider(key, one, defaults) for key, one in tables.items()
+        }
         timeout = table.integer("timeout_ms")
         if timeout is not None and timeout > global_ms:
             root.faults.warn(f"{table.path}: `timeout_ms` is above the gateway's outbound limit")
@@ -474,4 +477,3 @@ def _read_embedding_provider(
     )
     table.finish()
     return config
-

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from tensorzero.config.model import ModelConfig
 from tensorzero.config.paths import LoadedFile
+from tensorzero.config.provider_types import PROVIDER_TYPES
 from tensorzero.config.read_parts import (
     check_namespace,
     read_extra_body,
@@ -15,7 +16,6 @@ from tensorzero.config.read_parts import (
     read_timeouts,
 )
 from tensorzero.config.reader import Table
-from tensorzero.config.provider_types import PROVIDER_TYPES
 from tensorzero.config.variant import (
     BestOfNConfig,
     ChatCompletionConfig,
@@ -294,7 +294,9 @@ def check_candidates(variants: Mapping[str, VariantConfig], where: str, table: T
     for name, candidates in edges.items():
         for candidate in candidates:
             if candidate not in variants:
-                table.faults.error(f"{where}.variants.{name}: Unknown candidate variant: {candidate}")
+                table.faults.error(
+                    f"{where}.variants.{name}: Unknown candidate variant: {candidate}"
+                )
     for start in edges:
         path, pending = [start], [(start, iter(edges[start]))]
         while pending:
@@ -310,4 +312,3 @@ def check_candidates(variants: Mapping[str, VariantConfig], where: str, table: T
             elif following in edges and following not in path:
                 path.append(following)
                 pending.append((following, iter(edges[following])))
-

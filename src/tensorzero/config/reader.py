@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-
 def kind(value: Any) -> str:
     """The name of a value's type as error texts show it."""
     if isinstance(value, bool):
@@ -182,5 +181,3 @@ class Table:
                 self.faults.warn(f"{text}: ignored")
             else:
                 self.faults.error(text)
-
-

@@ -32,9 +32,7 @@ def _validate_system(function: FunctionConfig, system: Any, debug: bool) -> None
     schema = function.schemas.get("system")
     if schema is not None:
         if system is None:
-            raise InvalidMessage(
-                "`input.system` is missing, and the function has a schema for it"
-            )
+            raise InvalidMessage("`input.system` is missing, and the function has a schema for it")
         _check(schema, system, debug)
     elif isinstance(system, dict) and "system" not in function.explicit_templates:
         raise InvalidMessage(
@@ -43,9 +41,7 @@ def _validate_system(function: FunctionConfig, system: Any, debug: bool) -> None
         )
 
 
-def _validate_template(
-    function: FunctionConfig, block: Template, index: int, debug: bool
-) -> None:
+def _validate_template(function: FunctionConfig, block: Template, index: int, debug: bool) -> None:
     schema = function.schemas.get(block.name)
     if schema is not None:
         _check(schema, block.arguments, debug)

@@ -60,7 +60,7 @@ def prepare_tools(
             raise ToolNotFound(key)
         if tool not in static:
             static.append(tool)
-    offered = [tool.name for tool in (*static, *dynamic, *custom)]
+    offered = [tool.name for tool in (*static, *dynamic)] + [tool.name for tool in custom]
     seen: set[str] = set()
     for name in offered:
         if name in seen:

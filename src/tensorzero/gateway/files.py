@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import orjson
 from blake3 import blake3
-from tzcore.client import ClientError, Pool
 
 from tensorzero.types.content import Input
 from tensorzero.types.errors import BadFileFetch, ObjectStoreUnconfigured
 from tensorzero.types.files import File, FileData, StoragePath
 from tensorzero.types.mime import sniff_mime_type
+from tzcore.client import ClientError, Pool
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +63,7 @@ def storage_path(kind: Mapping[str, Any], content: FileData) -> StoragePath:
 
 
 def file_blocks(given: Input) -> list[File]:
-    return [
-        block for message in given.messages for block in message.content if type(block) is File
-    ]
+    return [block for message in given.messages for block in message.content if type(block) is File]
 
 
 class RequestFiles:

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Protocol
 
-from tzcore.uuid7 import uuid7
-
 from tensorzero.config.config import Config
 from tensorzero.config.dynamic import load_dynamic_variant
 from tensorzero.config.function import FunctionConfig
@@ -51,6 +49,7 @@ from tensorzero.types.errors import (
     UnknownVariant,
     VariantTimeout,
 )
+from tensorzero.types.extra import ExtraBody, ExtraHeader
 from tensorzero.types.model import (
     ChunkBlock,
     ModelResult,
@@ -67,6 +66,7 @@ from tensorzero.variants import chat_completion
 from tensorzero.variants.chat_completion import VariantResult, VariantStream
 from tensorzero.variants.context import VariantContext
 from tensorzero.variants.sampling import VariantSampler
+from tzcore.uuid7 import uuid7
 
 log = logging.getLogger(__name__)
 
@@ -145,9 +145,7 @@ class Answer:
     position: object | None
 
 
-async def prepare(
-    request: InferenceRequest, services: Services, received_at: float
-) -> Inference:
+async def prepare(request: InferenceRequest, services: Services, received_at: float) -> Inference:
     """Steps that can refuse a request before any provider is called or anything is recorded."""
     inference = Inference(request, services, received_at)
     tags = dict(request.tags)
@@ -171,9 +169,7 @@ async def prepare(
     inference.pinned = pinned
     _resolve_target(inference)
     _check_json_mode(inference)
-    validate_input(
-        inference.function, request.input, debug=services.config.gateway.debug
-    )
+    validate_input(inference.function, request.input, debug=services.config.gateway.debug)
     _check_filters(inference)
     dynamic = request.dynamic_variant
     if dynamic is not None and not request.dryrun:
@@ -303,7 +299,8 @@ def _check_json_mode(inference: Inference) -> None:
 
 def _check_filters(inference: Inference) -> None:
     request, models = inference.request, inference.services.models
-    for entry in (*request.extra_body, *request.extra_headers):
+    entries: list[ExtraBody | ExtraHeader] = [*request.extra_body, *request.extra_headers]
+    for entry in entries:
         if entry.variant_name is not None and entry.variant_name not in inference.variants:
             raise UnknownVariant(entry.variant_name)
         if entry.model_name is None:

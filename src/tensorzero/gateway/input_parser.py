@@ -85,7 +85,9 @@ def _block(value: Any, path: str, role: str) -> InputBlock:
 def _text(table: dict[str, Any], path: str, role: str) -> InputBlock:
     fields = [key for key in table if key != "type"]
     if len(fields) != 1:
-        raise fault(path, f"expected exactly one of `text` and `arguments`, found {len(fields)} keys")
+        raise fault(
+            path, f"expected exactly one of `text` and `arguments`, found {len(fields)} keys"
+        )
     key = fields[0]
     if key == "text":
         return Text(string(table["text"], f"{path}.text"))

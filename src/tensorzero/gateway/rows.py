@@ -96,9 +96,8 @@ def _tool_columns(tools: ToolCallConfig) -> dict[str, Any]:
                 "parallel_tool_calls": tools.parallel_tool_calls,
             }
         ),
-        "dynamic_tools": [
-            text(tool.to_json()) for tool in (*tools.dynamic_tools, *tools.custom_tools)
-        ],
+        "dynamic_tools": [text(tool.to_json()) for tool in tools.dynamic_tools]
+        + [text(tool.to_json()) for tool in tools.custom_tools],
         "dynamic_provider_tools": [text(tool.to_json()) for tool in tools.provider_tools],
         "allowed_tools": text(tools.allowed_tools.to_json()),
         "tool_choice": choice if isinstance(choice, str) else text(choice),

@@ -156,9 +156,7 @@ def parse_extra_body(value: Any, path: str) -> tuple[ExtraBody, ...]:
             refuse_unknown(table, where, ("pointer", "value", "delete", *_FILTERS))
         pointer = string(required(table, "pointer", where), f"{where}.pointer")
         delete = _edit(table, where)
-        entries.append(
-            ExtraBody(pointer, table.get("value"), delete, **_filters(table, where))
-        )
+        entries.append(ExtraBody(pointer, table.get("value"), delete, **_filters(table, where)))
     return tuple(entries)
 
 

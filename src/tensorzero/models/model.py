@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 
-from tzcore.uuid7 import uuid7
-
 from tensorzero.config.model import ModelConfig, ProviderConfig
 from tensorzero.models.cost import response_cost
 from tensorzero.models.deadline import bounded, bounded_stream
@@ -24,6 +22,7 @@ from tensorzero.types.errors import (
 )
 from tensorzero.types.model import Attempt, ModelRequest, ModelResult, ProviderChunk
 from tensorzero.types.usage import RawResponse
+from tzcore.uuid7 import uuid7
 
 log = logging.getLogger(__name__)
 
@@ -99,9 +98,7 @@ class Model:
                 continue
             response.usage.cost = response_cost(config.cost, response.raw_response)
             failed = [raw for error in errors.values() for raw in error.raw_responses()]
-            return ModelResult(
-                response, self.name, config.name, route.provider.type, False, failed
-            )
+            return ModelResult(response, self.name, config.name, route.provider.type, False, failed)
         raise AllModelProvidersFailed(errors)
 
     async def stream(self, request: ModelRequest, credentials: Mapping[str, str]) -> ModelStream:

@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from tzcore.client import Pool
-
 from tensorzero.types.content import Message
 from tensorzero.types.errors import GatewayError
 from tensorzero.types.model import Attempt, ModelRequest, ProviderChunk, ProviderResponse
+from tzcore.client import Pool
 
 StreamItem = ProviderChunk | GatewayError
 """A chunk, or an error in its place. Reading goes on after an error unless the stream ends."""

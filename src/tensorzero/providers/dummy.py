@@ -49,13 +49,13 @@ from tensorzero.types.model import (
     ToolCallChunk,
     UnknownChunk,
 )
-from tensorzero.types.usage import FinishReason, RawUsage, Usage
+from tensorzero.types.usage import ApiType, FinishReason, RawUsage, Usage
 
 DEFAULT_TEXT = (
     "This answer comes from the built-in dummy provider: nothing was sent anywhere, and no key "
     "is needed."
 )
-API_TYPE = "chat_completions"
+API_TYPE: ApiType = "chat_completions"
 FINISH_ON_WIRE = {"tool_call": "tool_calls"}
 
 
@@ -203,9 +203,7 @@ class DummyProvider:
         if behaviour == "none":
             return []
         if behaviour == "unknown":
-            return [
-                Unknown({"type": "dummy_block"}, attempt.model_name, attempt.provider_name)
-            ]
+            return [Unknown({"type": "dummy_block"}, attempt.model_name, attempt.provider_name)]
         if behaviour == "request":
             return [Text(orjson.dumps(self._request_json(request, attempt, messages)).decode())]
         return [Text(options.get("text", DEFAULT_TEXT))]
@@ -257,9 +255,7 @@ class DummyProvider:
             "params": params,
             "json_mode": request.json_mode,
             "function_type": request.function_type,
-            "output_schema": None
-            if request.output_schema is None
-            else request.output_schema.value,
+            "output_schema": None if request.output_schema is None else request.output_schema.value,
             "credentials": sorted(attempt.credentials),
             "extra_headers": headers,
         }
@@ -339,9 +335,8 @@ class DummyProvider:
         interval = self.model.integer("interval_ms", 0) / 1000
         error_at = self.model.integer("stream_error_at", 0)
         fatal_at = self.model.integer("stream_fatal_at", 0)
-        number = 0
-        for block in _pieces(output, self.model.integer("chunks", 10)):
-            number += 1
+        pieces = _pieces(output, self.model.integer("chunks", 10))
+        for number, block in enumerate(pieces, 1):
             if number > 1 and interval:
                 await asyncio.sleep(interval)
             if number == error_at:

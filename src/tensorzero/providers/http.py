@@ -14,16 +14,6 @@ from time import monotonic
 from typing import Any, ClassVar
 
 import orjson
-from tzcore.client import (
-    BodyTooLarge,
-    ClientError,
-    ClientTimeout,
-    ConnectFailed,
-    Response,
-    ResponseStream,
-    Target,
-)
-from tzcore.sse import SSEParser
 
 from tensorzero.config.model import ProviderConfig
 from tensorzero.providers.base import (
@@ -44,6 +34,16 @@ from tensorzero.types.errors import (
 from tensorzero.types.files import File, FileData
 from tensorzero.types.model import Attempt, ModelRequest, ProviderChunk, ProviderResponse
 from tensorzero.types.usage import ApiType, FinishReason, RawUsage, Usage
+from tzcore.client import (
+    BodyTooLarge,
+    ClientError,
+    ClientTimeout,
+    ConnectFailed,
+    Response,
+    ResponseStream,
+    Target,
+)
+from tzcore.sse import SSEParser
 
 CLIENT_FAULTS = frozenset({400, 401, 403, 429})
 """Statuses that keep their number; every other failure counts as the server's."""
@@ -178,9 +178,7 @@ class HttpProvider(ABC):
         messages = visible_messages(request, attempt, self.type)
         files = await self._file_contents(request, messages)
         body = self.body(request, messages, files)
-        edits = bool(
-            request.variant_extra_body or self.config.extra_body or request.extra_body
-        )
+        edits = bool(request.variant_extra_body or self.config.extra_body or request.extra_body)
         if edits:
             apply_extra_body(body, request, self.config, attempt)
         payload = orjson.dumps(body)
@@ -195,9 +193,7 @@ class HttpProvider(ABC):
                 raise Serialization(f"Invalid extra header: {error}") from None
         return target, raw_request, payload, messages
 
-    async def _file_contents(
-        self, request: ModelRequest, messages: list[Message]
-    ) -> FileContents:
+    async def _file_contents(self, request: ModelRequest, messages: list[Message]) -> FileContents:
         contents: FileContents = {}
         for message in messages:
             for block in message.content:

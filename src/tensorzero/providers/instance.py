@@ -59,9 +59,7 @@ def _of_type(schema: dict[str, Any], kind: str, root: Any, depth: int) -> Any:
     if kind == "null":
         return None
     if kind == "array":
-        items = [
-            minimal_instance(item, root, depth + 1) for item in schema.get("prefixItems", ())
-        ]
+        items = [minimal_instance(item, root, depth + 1) for item in schema.get("prefixItems", ())]
         while len(items) < schema.get("minItems", 0):
             items.append(minimal_instance(schema.get("items", {}), root, depth + 1))
         return items

@@ -6,8 +6,6 @@ import logging
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from tzcore.client import Response, ResponseStream, Target
-
 from tensorzero.config.credentials import NoCredential, StaticCredential
 from tensorzero.config.model import ProviderConfig
 from tensorzero.providers.base import ProviderContext
@@ -25,6 +23,7 @@ from tensorzero.providers.http import Answer, FileContents, HttpProvider, Stream
 from tensorzero.types.content import Message
 from tensorzero.types.files import File
 from tensorzero.types.model import Attempt, ModelRequest
+from tzcore.client import Response, ResponseStream, Target
 
 log = logging.getLogger(__name__)
 

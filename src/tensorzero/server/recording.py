@@ -6,10 +6,10 @@ import asyncio
 import logging
 
 import orjson
-from tzcore.spool import SpoolFull, Writer
 
 from tensorzero.gateway.recorder import Rows
 from tensorzero.types.errors import ObservabilityUnavailable
+from tzcore.spool import SpoolFull, Writer
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,9 @@ class SpoolRecorder:
         if not isinstance(position, tuple):
             return
         segment, offset = position
-        message = {"flush": {"writer": self.name, "segment": segment, "offset": offset}}
+        message: dict[str, object] = {
+            "flush": {"writer": self.name, "segment": segment, "offset": offset}
+        }
         answer = await self.shipper.ask(message, WAIT_S)
         if answer is None or answer.get("ok") is not True:
             log.warning("the database did not confirm an inference in %s s", WAIT_S)

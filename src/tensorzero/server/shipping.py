@@ -163,7 +163,7 @@ class ShipperProcess:
                 writer.close()
 
         path = self.settings.control_socket
-        Path(path).unlink(missing_ok=True)
+        await asyncio.to_thread(Path(path).unlink, missing_ok=True)
         server = await asyncio.start_unix_server(answer, path)
         os.chmod(path, 0o600)
         return server

@@ -114,7 +114,9 @@ class Supervisor:
         signal.signal(signal.SIGALRM, self._stop)
         signal.alarm(1)
 
-    def _spawn(self, name: str, module: str, options: list[str], fds: list[int]) -> tuple[Child, dict[str, object]]:
+    def _spawn(
+        self, name: str, module: str, options: list[str], fds: list[int]
+    ) -> tuple[Child, dict[str, object]]:
         read_fd, write_fd = os.pipe()
         try:
             process = subprocess.Popen(
@@ -185,11 +187,15 @@ class Supervisor:
     def _restart_dead(self) -> None:
         shipper = self.shipper
         if shipper is not None and shipper.process.poll() is not None:
-            log.error("the shipper ended (status %s), starting it again", shipper.process.returncode)
+            log.error(
+                "the shipper ended (status %s), starting it again", shipper.process.returncode
+            )
             self.shipper = self._again(shipper, lambda: self._start_shipper()[0])
         for index, worker in enumerate(self.workers):
             if worker.process.poll() is not None:
-                log.error("a worker ended (status %s), starting it again", worker.process.returncode)
+                log.error(
+                    "a worker ended (status %s), starting it again", worker.process.returncode
+                )
                 self.workers[index] = self._again(worker, self._start_worker)
 
     def _again(self, old: Child, start: object) -> Child:

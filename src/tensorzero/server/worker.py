@@ -12,10 +12,6 @@ from pathlib import Path
 
 import uvicorn
 import uvloop
-from tzcore.client import Pool
-from tzcore.http1 import make_protocol
-from tzcore.spool import SpoolFull, Writer
-from tzcore.uuid7 import uuid7
 
 from tensorzero.api.app import App
 from tensorzero.api.inference import InferenceRoute
@@ -35,6 +31,10 @@ from tensorzero.storage.database.reads import ReadClient
 from tensorzero.storage.database.url import DatabaseURL
 from tensorzero.types.errors import ClickHouseConnection, InvalidWorkflowEvaluationRun
 from tensorzero.version import VERSION
+from tzcore.client import Pool
+from tzcore.http1 import make_protocol
+from tzcore.spool import SpoolFull, Writer
+from tzcore.uuid7 import uuid7
 
 log = logging.getLogger(__name__)
 
@@ -91,9 +91,7 @@ def _read_client(settings: Settings) -> ReadClient | None:
 
 async def serve(settings: Settings, listener: socket.socket, ready_fd: int) -> None:
     """Serve until told to stop; then finish what is running."""
-    config = (
-        load_default() if settings.config_file is None else load(settings.config_file)
-    )
+    config = load_default() if settings.config_file is None else load(settings.config_file)
     set_up_logs(settings.log_format, debug=config.gateway.debug)
     pool = Pool(user_agent=f"TensorZero/{VERSION}".encode())
     context = ProviderContext(
@@ -162,8 +160,9 @@ async def serve(settings: Settings, listener: socket.socket, ready_fd: int) -> N
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
     watch_parent(stop)
-    loop.create_task(_announce(server, ready_fd))
+    announcement = loop.create_task(_announce(server, ready_fd))
     await server._serve([listener])
+    await announcement
     if tasks:
         log.info("finishing %d running inferences", len(tasks))
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -173,7 +172,8 @@ async def serve(settings: Settings, listener: socket.socket, ready_fd: int) -> N
 
 
 async def _announce(server: uvicorn.Server, ready_fd: int) -> None:
-    while not server.started:
+    # uvicorn offers no event to wait for.
+    while not server.started and not server.should_exit:  # noqa: ASYNC110 - see above
         await asyncio.sleep(0.005)
     report(ready_fd, {"ready": True})
 

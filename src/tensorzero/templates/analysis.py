@@ -9,9 +9,7 @@ _BUILT_IN = frozenset({"loop", "self", "caller", "super", "none", "true", "false
 
 def used_variables(tree: nodes.Template) -> frozenset[str]:
     """Names and dotted chains that are read but not assigned in this file."""
-    assigned = {
-        node.name for node in tree.find_all(nodes.Name) if node.ctx in ("store", "param")
-    }
+    assigned = {node.name for node in tree.find_all(nodes.Name) if node.ctx in ("store", "param")}
     for macro in tree.find_all(nodes.Macro):
         assigned.add(macro.name)
     for imported in tree.find_all(nodes.Import):

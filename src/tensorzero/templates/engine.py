@@ -255,8 +255,9 @@ class TemplateEngine:
 
     def with_templates(self, templates: Mapping[str, str]) -> TemplateEngine:
         """A new engine in which ``templates`` shadow those of the same key."""
-        engine = TemplateEngine({**self._sources, **templates}, debug=self.debug)
-        return engine
+        return TemplateEngine(
+            {**self.extra_templates, **self._sources, **templates}, debug=self.debug
+        )
 
     def _compile(self, key: str, source: str) -> Template:
         environment = self._environments[_escaping(key)]
@@ -279,9 +280,7 @@ class TemplateEngine:
                 tree = parser.parse(source, key)
             except jinja2.TemplateSyntaxError:
                 continue  # reported with its key when it is compiled
-            for node in tree.find_all(
-                (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
-            ):
+            for node in _loads(tree):
                 names = _literal_names(node.template)
                 if names is None:
                     dynamic.append(f"{key}:{node.lineno}:1")
@@ -301,6 +300,18 @@ class TemplateEngine:
                 "Cannot statically analyze all template dependencies. Found "
                 f"{len(dynamic)} dynamic load(s): {', '.join(dynamic)}",
             )
+
+
+def _loads(
+    tree: nodes.Template,
+) -> list[nodes.Include | nodes.Import | nodes.FromImport | nodes.Extends]:
+    """Every statement that loads another template."""
+    return [
+        *tree.find_all(nodes.Include),
+        *tree.find_all(nodes.Import),
+        *tree.find_all(nodes.FromImport),
+        *tree.find_all(nodes.Extends),
+    ]
 
 
 def _literal_names(node: nodes.Expr) -> list[str] | None:

@@ -28,9 +28,7 @@ MAX_UNSIGNED = 2**128 - 1
 # source is in the lexer: all count as white space inside a tag, and none is a line end.
 _CARRIAGE_RETURN_STAND_INS = "\x1d\x1e\x1f\x1c\x0b\x0c"
 
-_ESCAPE = re.compile(
-    r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([0-7]{1,3})|(u|x)|(.))", re.DOTALL
-)
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([0-7]{1,3})|(u|x)|(.))", re.DOTALL)
 _SIMPLE_ESCAPES = {
     "n": "\n",
     "t": "\t",
@@ -105,8 +103,10 @@ class _Lexer(Lexer):
                     raise TemplateSyntaxError(str(error), lineno, name) from None
             elif kind == "integer":
                 digits = text.replace("_", "")
-                value = int(digits, 0) if digits[1:2].lower() in {"b", "o", "x"} else _decimal(
-                    digits, lineno, name
+                value = (
+                    int(digits, 0)
+                    if digits[1:2].lower() in {"b", "o", "x"}
+                    else _decimal(digits, lineno, name)
                 )
                 if value > MAX_UNSIGNED:
                     raise TemplateSyntaxError("invalid integer (too large)", lineno, name)
@@ -211,9 +211,7 @@ class _Environment(Environment):
     """Binds the lexer and the parser above; everything else of jinja2's environment is unused."""
 
     def __init__(self) -> None:
-        super().__init__(
-            extensions=[_Do, _LoopControls], keep_trailing_newline=True, cache_size=0
-        )
+        super().__init__(extensions=[_Do, _LoopControls], keep_trailing_newline=True, cache_size=0)
         self._own_lexer = _Lexer(self)
 
     @property

@@ -20,9 +20,7 @@ from tensorzero.templates.values import (
     too_long,
 )
 
-_HTML_UNSAFE = str.maketrans(
-    {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "'": "\\u0027"}
-)
+_HTML_UNSAFE = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "'": "\\u0027"})
 
 
 def json_text(value: Value, indent: int | None = None) -> str:

@@ -17,7 +17,6 @@ from tensorzero.templates.values import (
     Items,
     Lazy,
     Namespace,
-    State,
     TemplateObject,
     Undefined,
     Value,

@@ -346,7 +346,9 @@ def pretty_debug(value: Value, indent: str = "") -> str:
         ]
         return "{\n" + "".join(lines) + indent + "}"
     if isinstance(value, list) and value and type(value) is not Lazy:
-        return "[\n" + "".join(f"{deeper}{pretty_debug(v, deeper)},\n" for v in value) + indent + "]"
+        return (
+            "[\n" + "".join(f"{deeper}{pretty_debug(v, deeper)},\n" for v in value) + indent + "]"
+        )
     return debug_text(value)
 
 

@@ -129,7 +129,9 @@ class JsonSchemaValidation(GatewayError):
     kind = "JsonSchemaValidation"
     status = 400
 
-    def __init__(self, message: str, *, schema: Any, data: Any, schema_text: str, data_text: str | None) -> None:
+    def __init__(
+        self, message: str, *, schema: Any, data: Any, schema_text: str, data_text: str | None
+    ) -> None:
         shown = "" if data_text is None else f"\n\nData:\n{data_text}"
         super().__init__(
             f"JSON Schema validation failed\n{message}{shown}\n\nSchema:\n{schema_text}",

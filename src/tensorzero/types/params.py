@@ -31,9 +31,7 @@ class ChatCompletionParams:
 
     def to_json(self) -> dict[str, Any]:
         """Set fields only."""
-        return {
-            name: value for name in PARAM_NAMES if (value := getattr(self, name)) is not None
-        }
+        return {name: value for name in PARAM_NAMES if (value := getattr(self, name)) is not None}
 
     def merged_over(self, variant: ChatCompletionParams) -> ChatCompletionParams:
         """The request's values filled up from the variant's, except ``json_mode``, which is

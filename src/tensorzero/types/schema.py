@@ -116,7 +116,8 @@ def _compile_fast(value: Any) -> _Check:
         )
     try:
         validate = fastjsonschema.compile(
-            value, handlers={"http": _refuse_remote, "https": _refuse_remote, "file": _refuse_remote}
+            value,
+            handlers={"http": _refuse_remote, "https": _refuse_remote, "file": _refuse_remote},
         )
     except (fastjsonschema.JsonSchemaDefinitionException, ValueError, AttributeError) as error:
         raise SchemaError(str(error)) from None

@@ -18,9 +18,7 @@ from tensorzero.types.errors import InvalidMessage, TemplateMissing, TemplateRen
 Templates = Mapping[str, VariantTemplate]
 
 
-def render_messages(
-    given: Input, templates: Templates, engine: TemplateEngine
-) -> list[Message]:
+def render_messages(given: Input, templates: Templates, engine: TemplateEngine) -> list[Message]:
     """Every message, block for block."""
     return [
         Message(

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from tzcore.sampling import draw, pick_uniform, pick_weighted
-
 from tensorzero.config.experimentation import Sampler, StaticExperimentation
 from tensorzero.config.function import FunctionConfig
 from tensorzero.types.errors import InvalidFunctionVariants
+from tzcore.sampling import draw, pick_uniform, pick_weighted
 
 
 def sampler_of(function: FunctionConfig, namespace: str | None) -> Sampler | None:
@@ -56,9 +55,7 @@ class VariantSampler:
         sampler = self.sampler
         if isinstance(sampler, StaticExperimentation):
             names = [name for name, _ in sampler.candidates if name in self.active]
-            weights = tuple(
-                weight for name, weight in sampler.candidates if name in self.active
-            )
+            weights = tuple(weight for name, weight in sampler.candidates if name in self.active)
             index = pick_weighted(weights, u)
             if index >= 0:
                 return names[index]

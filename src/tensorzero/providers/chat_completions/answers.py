@@ -70,9 +70,7 @@ def read_answer(body: Any, *, provider_type: str) -> Answer:
     for call in message.get("tool_calls") or ():
         output.append(_read_tool_call(call))
     usage = body.get("usage")
-    return Answer(
-        output, read_usage(usage), usage, read_finish_reason(choice.get("finish_reason"))
-    )
+    return Answer(output, read_usage(usage), usage, read_finish_reason(choice.get("finish_reason")))
 
 
 def _read_tool_call(call: Any) -> ToolCall:

@@ -187,9 +187,7 @@ def _compact(content: list[Any], message: Message) -> Any:
     return content
 
 
-def map_file(
-    file: File, files: FileContents, form: FileForm, sends_detail: bool
-) -> dict[str, Any]:
+def map_file(file: File, files: FileContents, form: FileForm, sends_detail: bool) -> dict[str, Any]:
     """A file by URL where its content was not fetched, else inline by MIME type."""
     content = files.get(id(file))
     if content is None:

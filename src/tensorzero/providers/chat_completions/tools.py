@@ -70,8 +70,7 @@ def refuse_provider_tools(request: ModelRequest, attempt: Attempt, provider_type
     if config is None or not config.provider_tools:
         return
     offered = sum(
-        tool.applies_to(attempt.model_name, attempt.provider_name)
-        for tool in config.provider_tools
+        tool.applies_to(attempt.model_name, attempt.provider_name) for tool in config.provider_tools
     )
     if offered:
         raise ConfigError(

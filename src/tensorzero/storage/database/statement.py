@@ -139,7 +139,7 @@ def _split_insert(body: bytes, tokens: Iterator[_Token]) -> Statement:
                 memoryview(body)[data_start:],
                 _text(body[settings_start:end]) if settings_start is not None else "",
             )
-        if word == "SETTINGS" and settings_start is None:
+        if word == "SETTINGS" and settings_start is None and previous not in ("INTO", "TABLE"):
             settings_start = token.start
         previous = word
     return Statement("INSERT", _text(body))

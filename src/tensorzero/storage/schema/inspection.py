@@ -80,8 +80,16 @@ def database_exists(db: Database) -> bool:
 
 
 def read_schema(db: Database) -> SchemaState:
-    """Read tables, columns and indexes of the database in three queries."""
+    """Read tables, columns and indexes of the database in three queries.
+
+    Tables first: another gateway may be creating them, and whatever the first query shows is
+    complete by the time of the others.
+    """
     name = {"db": db.database}
+    found = db.query_json(
+        "SELECT name, engine, create_table_query FROM system.tables WHERE database = {db:String}",
+        name,
+    )
     columns: dict[str, dict[str, tuple[str, str]]] = {}
     for row in db.query_json(
         "SELECT table, name, type, default_kind FROM system.columns "
@@ -101,10 +109,6 @@ def read_schema(db: Database) -> SchemaState:
             definition=row["create_table_query"],
             indexes=frozenset(indexes.get(row["name"], ())),
         )
-        for row in db.query_json(
-            "SELECT name, engine, create_table_query FROM system.tables "
-            "WHERE database = {db:String}",
-            name,
-        )
+        for row in found
     }
     return SchemaState(tables)

@@ -42,15 +42,17 @@ class Batch:
     tables: dict[str, list[bytes]] = field(default_factory=dict)
     damage: list[tuple[Path, Damage]] = field(default_factory=list)
     frames: int = 0
-    bytes: int = 0
+    size: int = 0
 
     @property
     def full(self) -> bool:
-        return self.frames >= MAX_FRAMES or self.bytes >= MAX_BYTES
+        return self.frames >= MAX_FRAMES or self.size >= MAX_BYTES
 
     def in_order(self) -> list[tuple[str, list[bytes]]]:
         known = [(name, self.tables[name]) for name in TABLE_ORDER if name in self.tables]
-        others = sorted((name, rows) for name, rows in self.tables.items() if name not in TABLE_ORDER)
+        others = sorted(
+            (name, rows) for name, rows in self.tables.items() if name not in TABLE_ORDER
+        )
         return known + others
 
 
@@ -63,7 +65,9 @@ def token_of(table: str, rows: Sequence[bytes]) -> str:
     return digest.hexdigest()
 
 
-def read_range(batch: Batch, directory: WriterDirectory, segment: int, start: int, stop: int | None) -> Range:
+def read_range(
+    batch: Batch, directory: WriterDirectory, segment: int, start: int, stop: int | None
+) -> Range:
     """Add what one segment holds from ``start`` on (to ``stop``, or as far as it is committed
     and the batch takes it)."""
     taken = Range(directory.path.name, segment, start, start)
@@ -81,7 +85,7 @@ def read_range(batch: Batch, directory: WriterDirectory, segment: int, start: in
         batch.frames += 1
         for table, row in entry.rows:
             batch.tables.setdefault(table.decode(), []).append(row)
-            batch.bytes += len(row)
+            batch.size += len(row)
         if stop is None and batch.full:
             break
     if taken.end > start or taken.ended:

@@ -39,5 +39,3 @@ class Delivery:
             self._send_block(table, rows[middle:])
             return
         self.inserted[table] = self.inserted.get(table, 0) + len(rows)
-
-

@@ -103,9 +103,7 @@ class Shipper:
     def contains(self, text: bytes) -> bool:
         """Whether a row that is not in the database yet holds ``text`` (an id)."""
         return any(
-            text in row
-            for rows in next_batch(self._directories()).tables.values()
-            for row in rows
+            text in row for rows in next_batch(self._directories()).tables.values() for row in rows
         )
 
     def waiting_rows(self) -> int:
@@ -116,10 +114,10 @@ class Shipper:
         return writer_directories(self.root)
 
     def _waiting_bytes(self) -> int:
-        return next_batch(self._directories()).bytes
+        return next_batch(self._directories()).size
 
     async def _pause(self, stop: asyncio.Event) -> None:
-        done, pending = await asyncio.wait(
+        _, pending = await asyncio.wait(
             [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(self._wanted.wait())],
             timeout=POLL_S,
             return_when=asyncio.FIRST_COMPLETED,

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from gateway.provider import Provider
 from gateway.running import Gateway
 

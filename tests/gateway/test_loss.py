@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from gateway.provider import Provider
 from gateway.running import Gateway, write_config
 

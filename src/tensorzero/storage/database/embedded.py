@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, Final
 from uuid import uuid4
 
+from tensorzero.storage.database.disk_guard import DiskGuard
 from tensorzero.storage.database.errors import (
     DatabaseError,
     DatabaseUnavailable,
@@ -170,6 +171,7 @@ class EmbeddedDatabase:
         self._keeper = self._connect()
         self._ingest: Session | None = None
         self._ingest_lock = threading.Lock()
+        self._guard = DiskGuard(folder, self._allow_merges)
         self.broken_parts: tuple[BrokenPart, ...] = ()
 
     @classmethod
@@ -220,6 +222,9 @@ class EmbeddedDatabase:
             raise
         try:
             database.broken_parts = database._find_broken_parts()
+            with contextlib.suppress(SinkUnavailable):
+                # No insert yet; but merges must not begin on a disk that is full already.
+                database._guard.check(0)
         except BaseException:
             database.close()
             raise
@@ -294,6 +299,7 @@ class EmbeddedDatabase:
         if not _TABLE_NAME.match(table):
             raise RowsRejected(f"{table!r} is not a table name")
         with self._ingest_lock:
+            self._guard.check(len(rows))
             try:
                 if self._ingest is None:
                     self._ingest = self.session({**FORCED_SETTINGS, **INSERT_SETTINGS})
@@ -332,6 +338,10 @@ class EmbeddedDatabase:
             self._drop_ingest()
         self._keeper.close()
         self._lock.release()
+
+    def _allow_merges(self, allowed: bool) -> None:
+        with self.session() as session:
+            session.query("SYSTEM START MERGES" if allowed else "SYSTEM STOP MERGES")
 
     def _connect(self) -> Any:
         return self._engine.connect(self._address)

@@ -118,6 +118,22 @@ def test_a_cancelled_task_ends_its_query(engine: EmbeddedDatabase, data_dir: Pat
     _with_client(engine, data_dir, test)
 
 
+def test_closing_ends_what_runs(engine: EmbeddedDatabase, data_dir: Path) -> None:
+    async def main() -> None:
+        async with _served(engine, data_dir, "secret"):
+            client = ReadClient.for_data_dir(data_dir, concurrency=1)
+            running = asyncio.create_task(client.query(SLOW))
+            waiting = asyncio.create_task(client.query("SELECT 1"))
+            await _until(lambda: _slow_queries(engine) == 1)
+            await client.aclose()
+            for task in (running, waiting):
+                with pytest.raises(DatabaseUnavailable):
+                    await task
+            await _until(lambda: _slow_queries(engine) == 0)
+
+    asyncio.run(main())
+
+
 def test_too_slow_is_unavailable(engine: EmbeddedDatabase, data_dir: Path) -> None:
     async def main() -> None:
         async with _served(engine, data_dir, "secret"):

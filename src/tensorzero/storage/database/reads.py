@@ -57,6 +57,7 @@ class ReadClient:
         self._free = asyncio.Semaphore(concurrency)
         self._lock = threading.Lock()
         self._link: _Link | None = None
+        self._calls: set[_Call] = set()
         self._closed = False
 
     @classmethod
@@ -93,6 +94,8 @@ class ReadClient:
     async def aclose(self) -> None:
         """Close all connections; queries still running end with DatabaseUnavailable."""
         self._closed = True
+        for call in tuple(self._calls):
+            call.abort()
         self._executor.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             link, self._link = self._link, None
@@ -102,19 +105,24 @@ class ReadClient:
     async def _in_thread(
         self, call: _Call, timeout_s: float, function: Callable[..., Any], *arguments: Any
     ) -> Any:
-        if self._closed:
-            raise DatabaseUnavailable("The database client is closed")
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout_s), self._free:
+                if self._closed:
+                    raise DatabaseUnavailable("The database client is closed")
                 future = loop.run_in_executor(self._executor, function, *arguments)
+                self._calls.add(call)
                 try:
                     return await asyncio.shield(future)
+                except _CallerLeft:
+                    raise DatabaseUnavailable("The database client is closed") from None
                 except asyncio.CancelledError:
                     call.abort()
                     # The thread is free again as soon as its connection is closed.
                     future.add_done_callback(_forget)
                     raise
+                finally:
+                    self._calls.discard(call)
         except TimeoutError:
             raise DatabaseUnavailable(
                 f"The database gave no answer within {timeout_s:g} s"

@@ -10,8 +10,12 @@ import orjson
 from tensorzero.api.body import CODINGS, UnsupportedCoding, decode_body, too_large
 from tensorzero.api.errors import error_body, log_error
 from tensorzero.api.exchange import Exchange
-from tensorzero.gateway.infer import Inference, Services, infer, open_stream, prepare
+from tensorzero.gateway.infer import infer
+from tensorzero.gateway.inference import Inference
+from tensorzero.gateway.prepare import prepare
 from tensorzero.gateway.request import InferenceRequest, parse_inference_request
+from tensorzero.gateway.services import Services
+from tensorzero.gateway.stream import open_stream
 from tensorzero.types.errors import GatewayError, InternalError
 
 log = logging.getLogger(__name__)

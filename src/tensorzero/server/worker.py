@@ -17,9 +17,9 @@ from tensorzero.api.app import App
 from tensorzero.api.inference import InferenceRoute
 from tensorzero.config.config import Config
 from tensorzero.config.load import load, load_default
-from tensorzero.gateway.infer import Services, WorkflowEpisode
 from tensorzero.gateway.object_store import ConfiguredStore, open_store
 from tensorzero.gateway.recorder import NullRecorder, Recorder
+from tensorzero.gateway.services import Services, WorkflowEpisode
 from tensorzero.models.table import ModelTable
 from tensorzero.providers.base import ProviderContext
 from tensorzero.server.logs import set_up_logs

@@ -1,0 +1,96 @@
+"""``run_variants``: draw a variant, run it, fall back to the next."""
+
+from __future__ import annotations
+
+import logging
+
+from tensorzero.config.config import Config
+from tensorzero.config.function import FunctionConfig
+from tensorzero.config.variant import ChatCompletionConfig, VariantConfig
+from tensorzero.gateway.inference import Inference
+from tensorzero.models.deadline import bounded
+from tensorzero.types.errors import (
+    AllVariantsFailed,
+    ConfigError,
+    GatewayError,
+    InvalidFunctionVariants,
+    VariantTimeout,
+)
+from tensorzero.types.usage import RawResponse
+from tensorzero.variants import chat_completion
+from tensorzero.variants.chat_completion import VariantResult, VariantStream
+from tensorzero.variants.sampling import VariantSampler
+
+log = logging.getLogger(__name__)
+
+
+def served(config: Config, function: FunctionConfig, name: str) -> bool:
+    """Whether this version can run the variant."""
+    return (function.name, name) not in config.unserved_variants
+
+
+def _unserved(name: str, variant: VariantConfig) -> GatewayError:
+    return ConfigError(
+        f"Variant `{name}` has the type `{variant.type}`, which this version does not serve yet"
+    )
+
+
+async def run_variants(
+    inference: Inference, *, stream: bool
+) -> tuple[str, VariantResult | VariantStream, list[RawResponse]]:
+    """The first variant that answers: its name, its answer, raw bodies of failed ones."""
+    config = inference.services.config
+    if inference.pinned is not None:
+        name = inference.pinned
+        variant = inference.variants[name]
+        if not served(config, inference.function, name):
+            raise _unserved(name, variant)
+        return name, await _run(variant, inference, stream), []
+    active = [
+        name
+        for name in sorted(inference.variants, key=str.encode)
+        if served(config, inference.function, name)
+    ]
+    sampler = VariantSampler(
+        inference.function, active, inference.episode_id, inference.request.namespace
+    )
+    errors: dict[str, GatewayError] = {}
+    while True:
+        try:
+            name = sampler.next()
+        except InvalidFunctionVariants:
+            if not errors:
+                raise
+            raise AllVariantsFailed(errors) from None
+        try:
+            result = await _run(inference.variants[name], inference, stream)
+        except GatewayError as error:
+            log.warning("variant `%s` failed: %s", name, error)
+            errors[name] = error
+            continue
+        failed = [raw for error in errors.values() for raw in error.raw_responses()]
+        return name, result, failed
+
+
+async def _run(
+    variant: VariantConfig, inference: Inference, stream: bool
+) -> VariantResult | VariantStream:
+    if not isinstance(variant, ChatCompletionConfig) or variant.type != "chat_completion":
+        raise _unserved(variant.name, variant)
+    if stream:
+        return await bounded(
+            chat_completion.open_stream(variant, inference.context),
+            variant.timeouts,
+            stream=True,
+            error=VariantTimeout,
+            name=variant.name,
+        )
+    if variant.timeouts.non_streaming_total_ms is None:
+        return await chat_completion.infer(variant, inference.context)
+    return await bounded(
+        chat_completion.infer(variant, inference.context),
+        variant.timeouts,
+        stream=False,
+        error=VariantTimeout,
+        name=variant.name,
+    )

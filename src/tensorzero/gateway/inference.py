@@ -1,0 +1,44 @@
+"""An inference on its way, from its request to its rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tensorzero.config.function import FunctionConfig
+from tensorzero.config.variant import VariantConfig
+from tensorzero.gateway.files import RequestFiles
+from tensorzero.gateway.request import InferenceRequest
+from tensorzero.gateway.services import Services
+from tensorzero.types.schema import JSONSchema
+from tensorzero.types.tools import ToolCallConfig
+from tensorzero.variants.context import VariantContext
+
+
+@dataclass(slots=True)
+class Inference:
+    """A request on its way: what was decided before a variant runs, and what came of it."""
+
+    request: InferenceRequest
+    services: Services
+    received_at: float
+    id: str = ""
+    episode_id: str = ""
+    function: FunctionConfig = field(default=None)  # type: ignore[assignment]  # set by prepare
+    variants: dict[str, VariantConfig] = field(default_factory=dict)
+    pinned: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    tools: ToolCallConfig | None = None
+    schema: JSONSchema | None = None
+    schema_broken: bool = False
+    context: VariantContext = field(default=None)  # type: ignore[assignment]  # set by prepare
+    files: RequestFiles | None = None
+
+    @property
+    def implicit_tool(self) -> bool:
+        return self.request.params.json_mode == "tool"
+
+    def answer_schema(self) -> JSONSchema | None:
+        """What a json answer is held against; ``None`` when the request's does not compile."""
+        if self.schema_broken:
+            return None
+        return self.schema or self.function.output_schema

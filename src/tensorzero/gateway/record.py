@@ -1,0 +1,77 @@
+"""What an inference leaves behind: its output in the function's form, and its rows."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from tensorzero.functions.output import JsonOutput, chat_output, json_output
+from tensorzero.gateway.inference import Inference
+from tensorzero.gateway.rows import (
+    CHAT_INFERENCE,
+    JSON_INFERENCE,
+    MODEL_INFERENCE,
+    InferenceRow,
+    model_row,
+)
+from tensorzero.types.content import ChatBlock
+from tensorzero.types.model import ModelResult, ProviderResponse
+from tensorzero.types.params import ChatCompletionParams
+
+
+def function_output(
+    inference: Inference, response: ProviderResponse
+) -> list[ChatBlock] | JsonOutput:
+    if inference.function.type == "json":
+        return json_output(response.output, inference.answer_schema())
+    return chat_output(response.output, inference.tools, implicit_tool=inference.implicit_tool)
+
+
+async def record(
+    inference: Inference,
+    variant_name: str,
+    output: list[ChatBlock] | JsonOutput,
+    results: list[ModelResult],
+    params: ChatCompletionParams,
+    ttft_ms: int | None,
+) -> object | None:
+    services = inference.services
+    if inference.request.dryrun or not services.records:
+        return None
+    if inference.files is not None:
+        await inference.files.store_all(inference.request.input)
+    snapshot_hash = services.config.snapshot.hash
+    row = InferenceRow(
+        inference_id=inference.id,
+        function_name=inference.function.name,
+        variant_name=variant_name,
+        episode_id=inference.episode_id,
+        given=inference.request.input,
+        params=params,
+        processing_time_ms=int((monotonic() - inference.received_at) * 1000),
+        ttft_ms=ttft_ms,
+        tags=inference.tags,
+        extra_body=inference.request.extra_body,
+        snapshot_hash=snapshot_hash,
+    )
+    if isinstance(output, JsonOutput):
+        schema = inference.schema or inference.function.output_schema
+        rows = [(JSON_INFERENCE, row.json(output, schema))]
+    else:
+        rows = [(CHAT_INFERENCE, row.chat(output, inference.tools))]
+    for result in results:
+        rows.append(
+            (
+                MODEL_INFERENCE,
+                model_row(
+                    result,
+                    inference_id=inference.id,
+                    function_name=inference.function.name,
+                    variant_name=variant_name,
+                    snapshot_hash=snapshot_hash,
+                ),
+            )
+        )
+    position = services.recorder.append(rows)
+    if services.waits_for_database:
+        await services.recorder.flushed(position)
+    return position

@@ -1,0 +1,42 @@
+"""What the use cases of one worker share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from tensorzero.config.config import Config
+from tensorzero.gateway.files import ObjectStore
+from tensorzero.gateway.recorder import Recorder
+from tensorzero.models.table import ModelTable
+
+
+class WorkflowRuns(Protocol):
+    """Looks up the episodes of workflow-evaluation runs."""
+
+    async def find(self, episode_id: str) -> WorkflowEpisode:
+        """Raises ``InvalidWorkflowEvaluationRun`` when there is none, ``ClickHouseConnection``
+        when the database cannot be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowEpisode:
+    """An episode of a run: which variants it pins, the tags it brings, the run's id."""
+
+    run_id: str
+    variant_pins: dict[str, str]
+    tags: dict[str, str]
+
+
+@dataclass(slots=True)
+class Services:
+    """What inferences share in one worker; made once, in ``server``."""
+
+    config: Config
+    models: ModelTable
+    recorder: Recorder
+    records: bool
+    store: ObjectStore | None
+    store_decided: bool
+    workflow_runs: WorkflowRuns
+    waits_for_database: bool = False

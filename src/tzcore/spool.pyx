@@ -26,6 +26,15 @@ from zlib import crc32
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
+cdef extern from *:
+    """
+    /* Everything written before is visible to whoever sees this word. */
+    static inline void commit_word(void *at, uint32_t word) {
+        __atomic_store_n((uint32_t *)at, word, __ATOMIC_RELEASE);
+    }
+    """
+    void commit_word(void *at, uint32_t word) noexcept nogil
+
 MAGIC = b"TZSPOOL1"
 HEADER_BYTES = 16
 END_OF_SEGMENT = 0xFFFFFFFF
@@ -107,7 +116,7 @@ cdef class Writer:
         word = <uint32_t>crc32(self.view[self.offset + 8:self.offset + 8 + payload])
         memcpy(base + 4, &word, 4)
         word = <uint32_t>payload
-        (<volatile uint32_t*>base)[0] = word
+        commit_word(base, word)
         self.offset += frame
         self.backlog_bytes += <unsigned long long>frame
         return self.segment, self.offset
@@ -141,16 +150,19 @@ cdef class Writer:
         """Make the next segment; the one before it is ended only once this one exists."""
         cdef unsigned long long number = self.segment + 1
         path = os.path.join(self.directory, f"{number:010d}.seg")
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        # Under its name a segment is whole from the start: readers never meet an empty file.
+        unfinished = path + ".new"
+        fd = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             os.posix_fallocate(fd, 0, size)
             mapping = mmap.mmap(fd, size)
+            mapping[:len(MAGIC)] = MAGIC
+            os.rename(unfinished, path)
         except OSError as error:
-            os.unlink(path)
+            os.unlink(unfinished)
             raise SpoolFull(f"cannot allocate {size} bytes: {error.strerror}") from None
         finally:
             os.close(fd)
-        mapping[:len(MAGIC)] = MAGIC
         self._end_segment()
         self.mapping = mapping
         self.view = mapping
@@ -161,7 +173,7 @@ cdef class Writer:
     def _end_segment(self):
         if self.mapping is None:
             return
-        (<volatile uint32_t*>&self.view[self.offset])[0] = END_MARK
+        commit_word(&self.view[self.offset], END_MARK)
         self.view = None
         self.mapping.close()
         self.mapping = None

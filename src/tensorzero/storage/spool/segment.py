@@ -67,6 +67,11 @@ class Segment:
             frame = self._frame(at, length, checksum)
             if frame is None:
                 following = self._next_frame(at + 8)
+                # The writer may have committed this frame and further ones since the first look:
+                # only what is still no frame once a later one was seen is damage.
+                length, checksum = struct.unpack_from("<II", data, at)
+                frame = self._frame(at, length, checksum)
+            if frame is None:
                 yield Damage(at, following, data[at:following])
                 at = following
             else:

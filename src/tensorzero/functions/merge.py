@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,8 @@ from tensorzero.types.model import (
     ToolCallChunk,
 )
 from tensorzero.types.usage import FinishReason, RawUsage, Usage
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -68,7 +71,9 @@ class StreamMerger:
         if chunk.raw:
             self.events.append(chunk.raw)
         if chunk.usage is not None:
-            self.usage.raise_to(chunk.usage)
+            shrunk = self.usage.raise_to(chunk.usage)
+            if shrunk:
+                log.warning("a stream's usage shrank: %s", ", ".join(shrunk))
         if chunk.raw_usage is not None:
             self.raw_usage = chunk.raw_usage
         if chunk.finish_reason is not None:

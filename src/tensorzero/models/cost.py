@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -14,17 +15,19 @@ from tensorzero.types.json_pointer import lookup
 log = logging.getLogger(__name__)
 
 
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+COST_LIMIT = Decimal(10) ** 9
+"""What the column takes, ``Decimal(18, 9)``: a sum beyond it is no cost but a broken figure."""
+
+
 def _number(value: Any) -> Decimal | None:
+    """A figure of a raw answer: a JSON number, or a text that is one."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
         return Decimal(str(value))
-    if isinstance(value, str):
-        try:
-            number = Decimal(value)
-        except InvalidOperation:
-            return None
-        return number if number.is_finite() else None
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return Decimal(value)
     return None
 
 
@@ -43,6 +46,9 @@ def _sum(entries: tuple[CostEntry, ...], values: list[tuple[bool, Any]]) -> Deci
         total += number * entry.rate
     if total < 0:
         log.warning("cost unknown: the sum of its entries is negative")
+        return None
+    if total >= COST_LIMIT:
+        log.warning("cost unknown: the sum of its entries is larger than any price")
         return None
     return total
 

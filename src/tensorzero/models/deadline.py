@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from typing import TypeVar
 
 from tensorzero.config.timeouts import TimeoutsConfig
@@ -40,10 +40,18 @@ async def bounded(
     if deadline is None:
         return await call
     kind, milliseconds = deadline
+    if milliseconds == 0:
+        # Fails at once, also where the call would never have to wait.
+        if isinstance(call, Coroutine):
+            call.close()
+        raise error(name, kind, 0)
+    limit = asyncio.timeout(milliseconds / 1000)
     try:
-        async with asyncio.timeout(milliseconds / 1000):
+        async with limit:
             return await call
     except TimeoutError:
+        if not limit.expired():
+            raise
         raise error(name, kind, milliseconds) from None
 
 
@@ -53,8 +61,12 @@ async def bounded_stream(
     expired: T,
 ) -> AsyncIterator[T]:
     """Pass ``items`` on until the loop's clock shows ``ends_at``; then ``expired`` is the last."""
+    clock = asyncio.get_running_loop().time
     try:
         while True:
+            if clock() >= ends_at:  # also for a stream that never has to wait for its next item
+                yield expired
+                return
             try:
                 async with asyncio.timeout_at(ends_at):
                     item = await anext(items)

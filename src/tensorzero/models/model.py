@@ -169,7 +169,7 @@ class Model:
             raise InferenceServer(
                 "Stream ended before first chunk",
                 provider_type=route.provider.type,
-                api_type="chat_completions",
+                api_type=route.provider.api_type,
                 raw_request=opened.raw_request,
             ) from None
         if isinstance(first, GatewayError):

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from tensorzero.types.content import Message
+from tensorzero.types.content import Message, ModelBlock, Thought, Unknown
 from tensorzero.types.errors import GatewayError
 from tensorzero.types.model import Attempt, ModelRequest, ProviderChunk, ProviderResponse
+from tensorzero.types.usage import ApiType
 from tzcore.client import Pool
 
 StreamItem = ProviderChunk | GatewayError
@@ -38,6 +39,7 @@ class Provider(Protocol):
     """One configured provider of a model."""
 
     type: str
+    api_type: ApiType
 
     async def infer(self, request: ModelRequest, attempt: Attempt) -> ProviderResponse:
         """One complete answer; raises ``GatewayError``."""
@@ -48,31 +50,26 @@ class Provider(Protocol):
 
 def visible_messages(request: ModelRequest, attempt: Attempt, provider_type: str) -> list[Message]:
     """The messages that this attempt may see: blocks scoped to another model, provider or
-    provider type are left out."""
+    provider type are left out, silently."""
     for message in request.messages:
         for block in message.content:
             if not _visible(block, attempt, provider_type):
-                break
-        else:
-            continue
-        break
-    else:
-        return request.messages
-    return [
-        Message(
-            message.role,
-            [block for block in message.content if _visible(block, attempt, provider_type)],
+                return [
+                    Message(
+                        message.role,
+                        [one for one in message.content if _visible(one, attempt, provider_type)],
+                    )
+                    for message in request.messages
+                ]
+    return request.messages
+
+
+def _visible(block: ModelBlock, attempt: Attempt, provider_type: str) -> bool:
+    if isinstance(block, Unknown):
+        return block.model_name in (None, attempt.model_name) and block.provider_name in (
+            None,
+            attempt.provider_name,
         )
-        for message in request.messages
-    ]
-
-
-def _visible(block: object, attempt: Attempt, provider_type: str) -> bool:
-    name = type(block).__name__
-    if name == "Unknown":
-        return getattr(block, "model_name", None) in (None, attempt.model_name) and getattr(
-            block, "provider_name", None
-        ) in (None, attempt.provider_name)
-    if name == "Thought":
-        return getattr(block, "provider_type", None) in (None, provider_type)
+    if isinstance(block, Thought):
+        return block.provider_type in (None, provider_type)
     return True

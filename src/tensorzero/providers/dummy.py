@@ -55,7 +55,6 @@ DEFAULT_TEXT = (
     "This answer comes from the built-in dummy provider: nothing was sent anywhere, and no key "
     "is needed."
 )
-API_TYPE: ApiType = "chat_completions"
 FINISH_ON_WIRE = {"tool_call": "tool_calls"}
 
 
@@ -63,6 +62,7 @@ class DummyProvider:
     """A model that lives in the gateway."""
 
     type = "dummy"
+    api_type: ApiType = "chat_completions"
 
     def __init__(self, context: ProviderContext, config: ProviderConfig) -> None:
         self.context = context
@@ -156,7 +156,7 @@ class DummyProvider:
             return InferenceClient(
                 message,
                 provider_type=self.type,
-                api_type="chat_completions",
+                api_type=self.api_type,
                 status_code=status,
                 raw_request=raw_request,
                 raw_response=message,
@@ -165,7 +165,7 @@ class DummyProvider:
         return InferenceServer(
             message,
             provider_type=self.type,
-            api_type="chat_completions",
+            api_type=self.api_type,
             raw_request=raw_request,
             raw_response=message,
             debug=self.context.debug,
@@ -286,7 +286,7 @@ class DummyProvider:
     def _raw_usage(self, usage: Any, attempt: Attempt) -> RawUsage | None:
         if usage is None:
             return None
-        return RawUsage(attempt.model_inference_id, self.type, API_TYPE, usage)
+        return RawUsage(attempt.model_inference_id, self.type, self.api_type, usage)
 
     def _body(
         self, output: list[OutputBlock], usage: Usage, finish: FinishReason
@@ -343,7 +343,7 @@ class DummyProvider:
                 yield InferenceServer(
                     "the dummy provider was told to send a bad event",
                     provider_type=self.type,
-                    api_type="chat_completions",
+                    api_type=self.api_type,
                     raw_request=raw_request,
                     debug=self.context.debug,
                 )
@@ -351,7 +351,7 @@ class DummyProvider:
                 yield FatalStreamError(
                     "the dummy provider was told to break the stream",
                     provider_type=self.type,
-                    api_type="chat_completions",
+                    api_type=self.api_type,
                     raw_request=raw_request,
                     debug=self.context.debug,
                 )

@@ -38,7 +38,6 @@ from tzcore.client import (
     BodyTooLarge,
     ClientError,
     ClientTimeout,
-    ConnectFailed,
     Response,
     ResponseStream,
     Target,
@@ -47,6 +46,15 @@ from tzcore.sse import SSEParser
 
 CLIENT_FAULTS = frozenset({400, 401, 403, 429})
 """Statuses that keep their number; every other failure counts as the server's."""
+
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
+"""What reading an answer may raise: the reason, or the trace of a form that nobody foresaw."""
+
+SECRET_FIELDS = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "api-key", "x-api-key", "x-goog-api-key"}
+)
+MIN_SECRET = 8
+"""Shorter header values are not looked for in texts: they would match by chance."""
 
 FileContents = dict[int, FileData]
 """Contents by ``id`` of the file block."""
@@ -69,7 +77,8 @@ class StreamReader(ABC):
     def chunk(self, event: bytes) -> ProviderChunk | None:
         """One event's payload as a chunk, ``None`` for one that carries nothing.
 
-        Raises ``ValueError`` with the reason for an event that cannot be read.
+        Raises ``ValueError`` with the reason for an event that cannot be read; an unforeseen
+        form may surface as one of ``UNREADABLE`` too.
         """
 
     def ends(self, event: bytes) -> bool:
@@ -101,7 +110,11 @@ class HttpProvider(ABC):
 
     @abstractmethod
     def answer(self, body: Any, attempt: Attempt) -> Answer:
-        """Read a parsed answer body; raises ``ValueError`` with the reason."""
+        """Read a parsed answer body; raises ``ValueError`` with the reason.
+
+        A ``LookupError``, ``TypeError`` or ``AttributeError`` counts as an answer of a form
+        nobody foresaw: the attempt fails, not the request.
+        """
 
     @abstractmethod
     def reader(self, attempt: Attempt) -> StreamReader:
@@ -121,26 +134,17 @@ class HttpProvider(ABC):
         try:
             response = await self.context.pool.request(target, payload, timeout_s=self.timeout_s)
         except ClientError as error:
-            raise self._unreachable(error, raw_request) from None
+            raise self._unreachable(error, raw_request, target) from None
         elapsed = int((monotonic() - started) * 1000)
         body = response.body
         if not 200 <= response.status < 300:
-            raise self._refusal(response, body, raw_request)
-        raw_response = body.decode("utf-8", "replace")
+            raise self._refusal(response, body, raw_request, target)
         try:
             parsed = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise self._server(
-                f"Error parsing JSON response: {error}: {raw_response}"
-                if self.context.debug
-                else f"Error parsing JSON response: {error}",
-                raw_request,
-                raw_response,
-            ) from None
-        try:
             answer = self.answer(parsed, attempt)
-        except ValueError as error:
-            raise self._server(str(error), raw_request, raw_response) from None
+        except UNREADABLE as error:
+            raise self._unreadable(error, response, raw_request, target) from None
+        raw_response = body.decode("utf-8", "replace")
         raw_usage = None
         if answer.raw_usage is not None:
             raw_usage = RawUsage(
@@ -164,11 +168,11 @@ class HttpProvider(ABC):
         try:
             response = await self.context.pool.stream(target, payload, timeout_s=self.timeout_s)
         except ClientError as error:
-            raise self._fatal(self._reason(error), raw_request) from None
+            raise self._fatal(self._unsent(error), raw_request) from None
         content_type = (response.header(b"content-type") or b"").lower()
         if not 200 <= response.status < 300 or not content_type.startswith(b"text/event-stream"):
-            raise await self._refused_stream(response, content_type, raw_request)
-        items = self._events(response, self.reader(attempt), raw_request)
+            raise await self._refused_stream(response, content_type, raw_request, target)
+        items = self._events(response, self.reader(attempt), raw_request, target)
         return ProviderStream(items, raw_request, messages, request.system)
 
     async def _prepare(
@@ -181,7 +185,11 @@ class HttpProvider(ABC):
         edits = bool(request.variant_extra_body or self.config.extra_body or request.extra_body)
         if edits:
             apply_extra_body(body, request, self.config, attempt)
-        payload = orjson.dumps(body)
+        try:
+            payload = orjson.dumps(body)
+        except TypeError as error:
+            # Nested deeper than the serializer goes: a schema, tool or block of the caller's.
+            raise Serialization(f"The request of {self.type} cannot be written: {error}") from None
         raw_request = payload.decode()
         if files:
             raw_request = self._without_files(request, messages, files, attempt, edits)
@@ -222,7 +230,7 @@ class HttpProvider(ABC):
         return orjson.dumps(body).decode()
 
     async def _events(
-        self, response: ResponseStream, reader: StreamReader, raw_request: str
+        self, response: ResponseStream, reader: StreamReader, raw_request: str, target: Target
     ) -> AsyncIterator[StreamItem]:
         parser = SSEParser()
         try:
@@ -230,13 +238,13 @@ class HttpProvider(ABC):
                 for event in parser.feed(data):
                     if reader.ends(event):
                         return
-                    item = self._event(reader, event, raw_request)
+                    item = self._event(reader, event, raw_request, target)
                     if item is not None:
                         yield item
             for event in parser.close():
                 if reader.ends(event):
                     return
-                item = self._event(reader, event, raw_request)
+                item = self._event(reader, event, raw_request, target)
                 if item is not None:
                     yield item
         except (ClientError, ValueError) as error:
@@ -244,34 +252,39 @@ class HttpProvider(ABC):
         finally:
             await response.aclose()
 
-    def _event(self, reader: StreamReader, event: bytes, raw_request: str) -> StreamItem | None:
+    def _event(
+        self, reader: StreamReader, event: bytes, raw_request: str, target: Target
+    ) -> StreamItem | None:
+        if not event:
+            return None
         try:
             return reader.chunk(event)
-        except ValueError as error:
-            return self._server(str(error), raw_request, event.decode("utf-8", "replace"))
+        except UNREADABLE as error:
+            reason = f"Error parsing chunk. Error: {_reading(error)}"
+            return self._server(
+                _redacted(reason, target), raw_request, _redacted(_text(event), target)
+            )
 
     async def _refused_stream(
-        self, response: ResponseStream, content_type: bytes, raw_request: str
+        self, response: ResponseStream, content_type: bytes, raw_request: str, target: Target
     ) -> GatewayError:
+        """Why a stream did not begin: a wrong status or content type, with the answer's text."""
         try:
             body = await response.read()
         except ClientError as error:
             return self._fatal(self._reason(error), raw_request)
-        if response.status in CLIENT_FAULTS:
-            return self._refusal(response, body, raw_request)
-        text = body.decode("utf-8", "replace")
-        status = _status_text(response.status)
+        text = _redacted(_text(body), target)
         reason = (
-            f"Invalid status code: {status}"
-            if not 200 <= response.status < 300
-            else f"Invalid content type: `{content_type.decode('latin-1')}`"
+            f"Invalid content type: `{content_type.decode('latin-1')}`"
+            if 200 <= response.status < 300
+            else f"Invalid status code: {_status_text(response.status)}"
         )
         return self._fatal(f"{reason}: {text}{self.error_note(response)}", raw_request, text)
 
     def _refusal(
-        self, response: Response | ResponseStream, body: bytes, raw_request: str
+        self, response: Response, body: bytes, raw_request: str, target: Target
     ) -> GatewayError:
-        text = body.decode("utf-8", "replace")
+        text = _redacted(_text(body), target)
         message = text + self.error_note(response)
         if response.status in CLIENT_FAULTS:
             return InferenceClient(
@@ -286,21 +299,34 @@ class HttpProvider(ABC):
             )
         return self._server(message, raw_request, text)
 
+    def _unreadable(
+        self, error: Exception, response: Response, raw_request: str, target: Target
+    ) -> GatewayError:
+        text = _redacted(_text(response.body), target)
+        reason = f"Error parsing JSON response: {_reading(error)}{self.error_note(response)}"
+        return self._server(_redacted(reason, target), raw_request, text)
+
     def _reason(self, error: Exception) -> str:
         if isinstance(error, ClientTimeout):
             return (
                 "Request timed out due to `gateway.global_outbound_http_timeout_ms` "
                 f"({self.context.global_timeout_ms}ms)"
             )
-        return f"Error sending request: {error}" if isinstance(error, ConnectFailed) else str(error)
+        return str(error)
 
-    def _unreachable(self, error: ClientError, raw_request: str) -> GatewayError:
+    def _unsent(self, error: Exception) -> str:
+        return f"Error sending request: {self._reason(error)}"
+
+    def _unreachable(
+        self, error: ClientError, raw_request: str, target: Target
+    ) -> GatewayError:
+        """No answer at all counts as the client's fault, a broken one as the server's."""
         partial = getattr(error, "partial", None)
         if isinstance(error, BodyTooLarge) or partial:
-            raw_response = None if partial is None else partial.decode("utf-8", "replace")
+            raw_response = None if partial is None else _redacted(_text(partial), target)
             return self._server(self._reason(error), raw_request, raw_response)
         return InferenceClient(
-            self._reason(error),
+            self._unsent(error),
             provider_type=self.type,
             api_type=self.api_type,
             raw_request=raw_request,
@@ -339,3 +365,22 @@ def _reason_phrase(status: int) -> str:
 
 def _status_text(status: int) -> str:
     return f"{status} {_reason_phrase(status)}".strip()
+
+
+def _text(body: bytes) -> str:
+    return body.decode("utf-8", "replace")
+
+
+def _reading(error: Exception) -> str:
+    """What was wrong with an answer; an unforeseen form by the kind of its trace."""
+    return str(error) if isinstance(error, ValueError) else f"unexpected form ({error!r})"
+
+
+def _redacted(text: str, target: Target) -> str:
+    """``text`` of a provider without the secrets that it was sent: some servers echo them."""
+    for name, value in target.headers:
+        if name.lower() in SECRET_FIELDS:
+            secret = value.rpartition(" ")[2]
+            if len(secret) >= MIN_SECRET:
+                text = text.replace(secret, "[redacted]")
+    return text

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from tensorzero.config.credentials import NoCredential, StaticCredential
 from tensorzero.config.model import ProviderConfig
-from tensorzero.providers.base import ProviderContext
+from tensorzero.providers.base import Provider, ProviderContext
 from tensorzero.providers.chat_completions.answers import ChatCompletionsReader, read_answer
 from tensorzero.providers.chat_completions.messages import default_form, map_messages
 from tensorzero.providers.chat_completions.tools import (
@@ -20,6 +20,7 @@ from tensorzero.providers.chat_completions.tools import (
 )
 from tensorzero.providers.credentials import api_key
 from tensorzero.providers.http import Answer, FileContents, HttpProvider, StreamReader
+from tensorzero.providers.unserved import UnservedProvider
 from tensorzero.types.content import Message
 from tensorzero.types.files import File
 from tensorzero.types.model import Attempt, ModelRequest
@@ -151,3 +152,10 @@ class OpenAIProvider(HttpProvider):
     def error_note(self, response: Response | ResponseStream) -> str:
         request_id = response.header(b"x-request-id")
         return "" if request_id is None else f" [request_id: {request_id.decode('latin-1')}]"
+
+
+def make_openai(context: ProviderContext, config: ProviderConfig) -> Provider:
+    """The provider of an ``openai`` entry, by its ``api_type``."""
+    if config.options.get("api_type") == "responses":
+        return UnservedProvider(config.type, '`api_type = "responses"` of openai')
+    return OpenAIProvider(context, config)

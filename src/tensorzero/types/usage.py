@@ -37,8 +37,12 @@ class Usage:
         out["cost"] = None if self.cost is None else float(self.cost)
         return out
 
-    def raise_to(self, other: Usage) -> None:
-        """Take the larger value of each field: how stream chunks add up."""
+    def raise_to(self, other: Usage) -> list[str]:
+        """Take the larger value of each field: how stream chunks add up.
+
+        Returns the fields whose new value is the smaller one: a provider's mistake.
+        """
+        shrunk = []
         for name in (
             "input_tokens",
             "output_tokens",
@@ -47,8 +51,13 @@ class Usage:
         ):
             new = getattr(other, name)
             old = getattr(self, name)
-            if new is not None and (old is None or new > old):
+            if new is None:
+                continue
+            if old is None or new > old:
                 setattr(self, name, new)
+            elif new < old:
+                shrunk.append(name)
+        return shrunk
 
 
 ZERO_USAGE = Usage(0, 0, None, None, Decimal(0))

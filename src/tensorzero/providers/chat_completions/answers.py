@@ -53,39 +53,61 @@ def read_answer(body: Any, *, provider_type: str) -> Answer:
     """A complete answer: thought, text, tool calls. Raises ``ValueError``."""
     choices = body.get("choices") if isinstance(body, dict) else None
     if not isinstance(choices, list):
-        raise ValueError("Error parsing JSON response: missing field `choices`")
+        raise ValueError("missing field `choices`")
     if len(choices) != 1:
         raise ValueError(f"Response has invalid number of choices: {len(choices)}. Expected 1.")
     choice = choices[0]
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(message, dict):
-        raise ValueError("Error parsing JSON response: missing field `message`")
+        raise ValueError("missing field `message`")
     output: list[OutputBlock] = []
     reasoning = message.get("reasoning") or message.get("reasoning_content")
     if isinstance(reasoning, str) and reasoning:
         output.append(Thought(reasoning, provider_type=provider_type))
     text = message.get("content")
-    if isinstance(text, str):
-        output.append(Text(text))
-    for call in message.get("tool_calls") or ():
-        output.append(_read_tool_call(call))
+    if text is not None:
+        output.append(Text(_string(text, "content")))
+    calls = message.get("tool_calls")
+    if calls:
+        output.extend(_read_tool_call(call) for call in _list(calls, "tool_calls"))
     usage = body.get("usage")
     return Answer(output, read_usage(usage), usage, read_finish_reason(choice.get("finish_reason")))
 
 
 def _read_tool_call(call: Any) -> ToolCall:
     if not isinstance(call, dict):
-        raise ValueError("Error parsing JSON response: a tool call is not an object")
+        raise ValueError("a tool call is not an object")
+    call_id = _string(call.get("id") or "", "id")
     if call.get("type") == "custom":
-        custom = call.get("custom") or {}
-        return ToolCall(str(call.get("id", "")), str(custom["name"]), str(custom.get("input", "")))
+        custom = call.get("custom")
+        if not isinstance(custom, dict):
+            raise ValueError("a custom tool call without `custom`")
+        name = _string(custom.get("name"), "name")
+        return ToolCall(call_id, name, _string(custom.get("input") or "", "input"))
     function = call.get("function")
-    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-        raise ValueError("Error parsing JSON response: a tool call without function name")
-    arguments = function.get("arguments")
-    if not isinstance(arguments, str):
-        arguments = "" if arguments is None else orjson.dumps(arguments).decode()
-    return ToolCall(str(call.get("id") or ""), function["name"], arguments)
+    if not isinstance(function, dict):
+        raise ValueError("a tool call without `function`")
+    name = _string(function.get("name"), "name")
+    return ToolCall(call_id, name, read_arguments(function.get("arguments")))
+
+
+def read_arguments(value: Any) -> str:
+    """A call's arguments as text: some servers send the object itself."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else orjson.dumps(value).decode()
+
+
+def _string(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"`{name}` is not a string")
+    return value
+
+
+def _list(value: Any, name: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"`{name}` is not a list")
+    return value
 
 
 class ChatCompletionsReader(StreamReader):
@@ -102,21 +124,18 @@ class ChatCompletionsReader(StreamReader):
         self.tool_ids: dict[int, str] = {}
 
     def chunk(self, event: bytes) -> ProviderChunk:
-        raw = event.decode("utf-8", "replace")
-        try:
-            data = orjson.loads(event)
-        except orjson.JSONDecodeError as error:
-            raise ValueError(f"Error parsing chunk. Error: {error}") from None
+        data = orjson.loads(event)
         if not isinstance(data, dict):
-            raise ValueError("Error parsing chunk. Error: not an object")
+            raise ValueError("not an object")
         choices = data.get("choices")
         if not isinstance(choices, list):
             fault = data.get("error")
-            reason = "missing field `choices`" if fault is None else orjson.dumps(fault).decode()
-            raise ValueError(f"Error parsing chunk. Error: {reason}")
+            raise ValueError(
+                "missing field `choices`" if fault is None else orjson.dumps(fault).decode()
+            )
         if len(choices) > 1:
             raise ValueError(f"Response has invalid number of choices: {len(choices)}. Expected 1.")
-        result = ProviderChunk([], raw)
+        result = ProviderChunk([], event.decode("utf-8", "replace"))
         usage = data.get("usage")
         if usage is not None:
             result.usage = read_usage(usage)
@@ -126,7 +145,7 @@ class ChatCompletionsReader(StreamReader):
         if choices:
             choice = choices[0]
             if not isinstance(choice, dict):
-                raise ValueError("Error parsing chunk. Error: a choice is not an object")
+                raise ValueError("a choice is not an object")
             result.finish_reason = read_finish_reason(choice.get("finish_reason"))
             delta = choice.get("delta")
             if isinstance(delta, dict):
@@ -140,17 +159,18 @@ class ChatCompletionsReader(StreamReader):
         if isinstance(reasoning, str):
             content.append(ThoughtChunk("1", reasoning, provider_type=self.provider_type))
         text = delta.get("content")
-        if isinstance(text, str):
-            content.append(TextChunk("0", text))
-        for call in delta.get("tool_calls") or ():
-            if not isinstance(call, dict):
-                raise ValueError("Error parsing chunk. Error: a tool call is not an object")
-            content.append(self._tool_call(call))
+        if text is not None:
+            content.append(TextChunk("0", _string(text, "content")))
+        calls = delta.get("tool_calls")
+        if calls:
+            content.extend(self._tool_call(call) for call in _list(calls, "tool_calls"))
 
-    def _tool_call(self, call: dict[str, Any]) -> ToolCallChunk:
+    def _tool_call(self, call: Any) -> ToolCallChunk:
+        if not isinstance(call, dict):
+            raise ValueError("a tool call is not an object")
         index = call.get("index", 0)
         if type(index) is not int:
-            raise ValueError("Error parsing chunk. Error: a tool call's index is not a number")
+            raise ValueError("a tool call's index is not a number")
         call_id = call.get("id")
         if isinstance(call_id, str) and call_id:
             self.tool_ids[index] = call_id
@@ -158,12 +178,17 @@ class ChatCompletionsReader(StreamReader):
             call_id = self.tool_ids[index]
         else:
             raise ValueError(f"Invalid tool call index in a stream: {index}")
-        if call.get("type") == "custom" or "custom" in call:
-            custom = call.get("custom") or {}
-            return ToolCallChunk(call_id, custom.get("name"), str(custom.get("input") or ""))
+        custom = call.get("custom")
+        if isinstance(custom, dict):
+            return ToolCallChunk(
+                call_id, _name(custom), _string(custom.get("input") or "", "input")
+            )
         function = call.get("function")
         if not isinstance(function, dict):
             return ToolCallChunk(call_id, None, "")
-        return ToolCallChunk(
-            call_id, function.get("name") or None, str(function.get("arguments") or "")
-        )
+        return ToolCallChunk(call_id, _name(function), read_arguments(function.get("arguments")))
+
+
+def _name(call: dict[str, Any]) -> str | None:
+    name = call.get("name")
+    return _string(name, "name") if name else None

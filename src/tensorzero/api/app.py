@@ -14,7 +14,9 @@ from starlette.types import Message, Receive, Scope, Send
 from tensorzero.api.errors import error_body
 from tensorzero.api.exchange import AsgiExchange
 from tensorzero.api.inference import InferenceRoute
-from tensorzero.gateway.files import ObjectStore, parse_storage_path
+from tensorzero.gateway.files import ObjectStore
+from tensorzero.gateway.input_parser import parse_storage_path
+from tensorzero.types import json_text
 from tensorzero.types.errors import GatewayError, InvalidRequest, ObjectStoreWrite, RouteNotFound
 
 VERSION_HEADER = b"x-tensorzero-gateway-version"
@@ -118,10 +120,13 @@ class App:
         return json_response(body, 200 if healthy else 503)
 
     async def _object_storage(self, request: Request) -> Response:
+        given = request.query_params.get("storage_path")
+        if given is None:
+            raise InvalidRequest("the query parameter `storage_path` is missing")
         try:
-            path = parse_storage_path(request.query_params["storage_path"])
-        except (KeyError, ValueError) as error:
-            raise InvalidRequest(f"`storage_path` is not a storage path: {error}") from None
+            path = parse_storage_path(json_text.loads(given), "storage_path")
+        except ValueError as error:
+            raise InvalidRequest(f"`storage_path` is not JSON: {error}") from None
         if self.store is None or path.kind != dict(self.store.kind):
             raise InvalidRequest("the object store of this path is not the configured one")
         try:

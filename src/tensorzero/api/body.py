@@ -11,6 +11,7 @@ from tensorzero.types.errors import JsonRequest
 
 MAX_BODY_BYTES = 104_857_600
 CODINGS = b"gzip,br,zstd"
+STEP_BYTES = 1 << 20
 
 
 class UnsupportedCoding(Exception):
@@ -58,22 +59,27 @@ def _gzip(body: bytes) -> bytes:
 
 
 def _brotli(body: bytes) -> bytes:
+    # A few bytes may stand for megabytes: the output of one step is bounded, not the input.
     decoder = brotli.Decompressor()
-    out = bytearray()
-    for start in range(0, len(body), 65536):
-        out += decoder.process(body[start : start + 65536])
+    out = bytearray(decoder.process(body, output_buffer_limit=STEP_BYTES))
+    while not decoder.can_accept_more_data():
+        out += decoder.process(b"", output_buffer_limit=STEP_BYTES)
         _bounded(len(out))
+    _bounded(len(out))
     if not decoder.is_finished():
         raise EOFError("the data ends early")
     return bytes(out)
 
 
 def _zstd(body: bytes) -> bytes:
+    # A block of 4 bytes may stand for 128 KiB: 1024 bytes of input make 32 MiB at most.
     decoder = zstandard.ZstdDecompressor().decompressobj()
     out = bytearray()
-    for start in range(0, len(body), 4096):
-        out += decoder.decompress(body[start : start + 4096])
+    for start in range(0, len(body), 1024):
+        out += decoder.decompress(body[start : start + 1024])
         _bounded(len(out))
+        if decoder.eof:
+            break
     if not decoder.eof:
         raise EOFError("the data ends early")
     return bytes(out)

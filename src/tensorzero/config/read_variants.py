@@ -24,7 +24,7 @@ from tensorzero.config.variant import (
     VariantConfig,
     VariantTemplate,
 )
-from tensorzero.types.params import ChatCompletionParams, JsonMode, ServiceTier
+from tensorzero.types.params import ChatCompletionParams, JsonMode, ServiceTier, single_precision
 
 VARIANT_TYPES = (
     "chat_completion",
@@ -135,7 +135,11 @@ class VariantReader:
     def _params(self, table: Table, *, tier: bool = True) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key in ("temperature", "top_p", "presence_penalty", "frequency_penalty"):
-            values[key] = table.number(key)
+            number = table.number(key)
+            try:
+                values[key] = None if number is None else single_precision(number)
+            except OverflowError:
+                table.faults.error(f"{table.at(key)}: the number is too large")
         for key in ("max_tokens", "seed"):
             values[key] = table.integer(key, high=U32)
         values["stop_sequences"] = table.strings("stop_sequences")

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
+from tensorzero.types import json_text
 from tensorzero.types.content import (
     ChatBlock,
     CheckedToolCall,
@@ -61,8 +60,8 @@ def check_tool_call(call: ToolCall, tools: ToolCallConfig | None) -> CheckedTool
     arguments = None
     if isinstance(tool, FunctionTool):
         try:
-            parsed = orjson.loads(call.arguments)
-        except orjson.JSONDecodeError:
+            parsed = json_text.loads(call.arguments)
+        except ValueError:
             parsed = None
         else:
             if tool.parameters.is_valid(parsed):
@@ -71,9 +70,8 @@ def check_tool_call(call: ToolCall, tools: ToolCallConfig | None) -> CheckedTool
     return CheckedToolCall(call.id, call.name, call.arguments, name, arguments)
 
 
-def json_output(blocks: Sequence[OutputBlock], schema: JSONSchema | None) -> JsonOutput:
-    """The last text or tool call, parsed if it is JSON and fits ``schema`` (``None`` = a schema
-    that does not compile: nothing fits)."""
+def json_output(blocks: Sequence[OutputBlock], schema: JSONSchema) -> JsonOutput:
+    """The last text or tool call, parsed if it is JSON and fits ``schema``."""
     index = -1
     raw: str | None = None
     for position, block in enumerate(blocks):
@@ -86,11 +84,11 @@ def json_output(blocks: Sequence[OutputBlock], schema: JSONSchema | None) -> Jso
         log.warning("the model answered a json function without text or tool call")
         return JsonOutput(None, None, auxiliary)
     try:
-        parsed = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
+        parsed = json_text.loads(raw)
+    except ValueError as error:
         log.warning("the answer of a json function is not JSON: %s", error)
         return JsonOutput(raw, None, auxiliary)
-    if schema is None or not schema.is_valid(parsed):
+    if not schema.is_valid(parsed):
         log.warning("the answer of a json function does not fit its output schema")
         return JsonOutput(raw, None, auxiliary)
     return JsonOutput(raw, parsed, auxiliary)

@@ -19,10 +19,11 @@ def check_episode_id(episode_id: str) -> bool:
     for times before 23 January 2020 and for times in the future.
     """
     parsed = UUID(episode_id)
-    if parsed.version not in (1, 6, 7):
+    version = parsed.int >> 76 & 15  # whatever the variant bits say
+    if version not in (1, 6, 7):
         raise InvalidUuid(episode_id)
-    if parsed.version != 7:
-        raise InvalidTensorzeroUuid("Episode", f"Version must be 7, got {parsed.version}")
+    if version != 7:
+        raise InvalidTensorzeroUuid("Episode", f"Version must be 7, got {version}")
     seconds = (parsed.int >> 80) // 1000
     if seconds >= WORKFLOW_OFFSET_S:
         return True

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tensorzero.types.errors import JsonRequest
+from tensorzero.types.params import single_precision
 
 
 def fault(path: str, detail: str) -> JsonRequest:
@@ -46,11 +47,13 @@ def boolean(value: Any, path: str) -> bool:
 
 
 def number(value: Any, path: str) -> float:
-    if type(value) is int:
-        return float(value)
-    if type(value) is not float:
+    """A number of 32-bit precision, as sampling parameters are."""
+    if type(value) not in (int, float):
         raise wrong(value, path, "a number")
-    return value
+    try:
+        return single_precision(value)
+    except OverflowError:
+        raise fault(path, "invalid value: the number is too large") from None
 
 
 def integer(low: int, high: int) -> Callable[[Any, str], int]:

@@ -6,19 +6,22 @@ import asyncio
 import base64
 import binascii
 import logging
+import mimetypes
 from collections.abc import Mapping
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
 
-import orjson
 from blake3 import blake3
 
-from tensorzero.types.content import Input
+from tensorzero.types.content import Input, InputMessage, Message
 from tensorzero.types.errors import BadFileFetch, ObjectStoreUnconfigured
 from tensorzero.types.files import File, FileData, StoragePath
 from tensorzero.types.mime import sniff_mime_type
 from tzcore.client import ClientError, Pool
 
 log = logging.getLogger(__name__)
+
+M = TypeVar("M", InputMessage, Message)
 
 EXTENSIONS = {
     "image/jpeg": ".jpg",
@@ -56,8 +59,6 @@ def storage_path(kind: Mapping[str, Any], content: FileData) -> StoragePath:
     digest = blake3(content.data.encode()).hexdigest()
     extension = EXTENSIONS.get(content.mime_type)
     if extension is None:
-        import mimetypes
-
         extension = mimetypes.guess_extension(content.mime_type) or ""
     return StoragePath(dict(kind), f"observability/files/{digest}{extension}")
 
@@ -75,18 +76,32 @@ class RequestFiles:
         self.max_bytes = max_bytes
         self._fetches: dict[int, asyncio.Task[FileData]] = {}
 
-    def prepare(self, given: Input, *, stores: bool) -> None:
-        """Refuse what could not be stored; raises ``ObjectStoreUnconfigured``."""
-        for file in file_blocks(given):
-            if file.storage_path is None and self.store is None and not stores:
+    def prepare(self, given: Input, *, decided: bool, records: bool) -> None:
+        """Refuse what could not be stored, and begin to fetch what the record needs.
+
+        ``decided``: a store is there, or the config says that files are not stored. Raises
+        ``ObjectStoreUnconfigured``.
+        """
+        files = file_blocks(given)
+        for file in files:
+            if file.storage_path is None and self.store is None and not decided:
                 raise ObjectStoreUnconfigured("file")
+        if records:
+            for file in files:
+                if file.url is not None:
+                    self._fetch_of(file)
 
     async def resolve(self, file: File) -> FileData:
+        return await asyncio.shield(self._fetch_of(file))
+
+    def _fetch_of(self, file: File) -> asyncio.Task[FileData]:
         task = self._fetches.get(id(file))
         if task is None:
             task = asyncio.ensure_future(self._load(file))
+            # A failure that nobody comes to ask for is no fault of ours.
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
             self._fetches[id(file)] = task
-        return await asyncio.shield(task)
+        return task
 
     async def _load(self, file: File) -> FileData:
         if file.data is not None:
@@ -129,8 +144,8 @@ class RequestFiles:
         A file that cannot be fetched or written costs a log line, not the row.
         """
         for file in file_blocks(given):
-            if file.storage_path is not None and file.data is None:
-                continue
+            if file.storage_path is not None:
+                continue  # a pointer, or content that came out of a store
             try:
                 content = await self.resolve(file)
                 await self._store_one(file, content)
@@ -139,6 +154,21 @@ class RequestFiles:
             except (OSError, RuntimeError, binascii.Error, ValueError) as error:
                 log.error("a file could not be stored: %s", error)
 
+    @staticmethod
+    def recorded(messages: list[M]) -> list[M]:
+        """The messages without the files that could not be had: a row holds pointers only."""
+        return [
+            replace(
+                message,
+                content=[
+                    block
+                    for block in message.content
+                    if type(block) is not File or block.storage_path is not None
+                ],
+            )
+            for message in messages
+        ]
+
     async def _store_one(self, file: File, content: FileData) -> None:
         kind: Mapping[str, Any] = {"type": "disabled"} if self.store is None else self.store.kind
         file.mime_type = content.mime_type
@@ -146,10 +176,3 @@ class RequestFiles:
         if self.store is not None:
             await self.store.put(file.storage_path.path, base64.b64decode(content.data))
 
-
-def parse_storage_path(raw: str) -> StoragePath:
-    """The ``storage_path`` query parameter; raises ``ValueError``."""
-    table = orjson.loads(raw)
-    if not isinstance(table, dict) or not isinstance(table.get("kind"), dict):
-        raise ValueError("expected an object with `kind` and `path`")
-    return StoragePath(table["kind"], str(table["path"]))

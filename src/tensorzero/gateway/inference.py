@@ -29,7 +29,6 @@ class Inference:
     tags: dict[str, str] = field(default_factory=dict)
     tools: ToolCallConfig | None = None
     schema: JSONSchema | None = None
-    schema_broken: bool = False
     context: VariantContext = field(default=None)  # type: ignore[assignment]  # set by prepare
     files: RequestFiles | None = None
 
@@ -37,8 +36,6 @@ class Inference:
     def implicit_tool(self) -> bool:
         return self.request.params.json_mode == "tool"
 
-    def answer_schema(self) -> JSONSchema | None:
-        """What a json answer is held against; ``None`` when the request's does not compile."""
-        if self.schema_broken:
-            return None
+    def answer_schema(self) -> JSONSchema:
+        """What a json answer is held against."""
         return self.schema or self.function.output_schema

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from tensorzero.gateway.fields import (
+    boolean,
     choice,
     fault,
     items,
@@ -45,8 +46,6 @@ def parse_input(value: Any, path: str) -> Input:
         raise wrong(system, f"{path}.system", "a string or an object")
     messages = table.get("messages")
     if messages is None:
-        if "messages" in table:
-            raise wrong(None, f"{path}.messages", "an array")
         return Input([], system)
     parsed = [
         _message(message, f"{path}.messages[{index}]")
@@ -138,11 +137,10 @@ def _optional_string(table: dict[str, Any], key: str, path: str) -> str | None:
 def _thought(table: dict[str, Any], path: str, role: str) -> InputBlock:
     summary = table.get("summary")
     if summary is not None:
-        for index, entry in enumerate(items(summary, f"{path}.summary")):
-            where = f"{path}.summary[{index}]"
-            fields = mapping(entry, where)
-            choice(required(fields, "type", where), f"{where}.type", ("summary_text",))
-            string(required(fields, "text", where), f"{where}.text")
+        summary = [
+            _summary(entry, f"{path}.summary[{index}]")
+            for index, entry in enumerate(items(summary, f"{path}.summary"))
+        ]
     provider_type = _optional_string(table, "provider_type", path)
     if provider_type is None:
         provider_type = _optional_string(table, "_internal_provider_type", path)
@@ -153,6 +151,12 @@ def _thought(table: dict[str, Any], path: str, role: str) -> InputBlock:
         provider_type,
         table.get("extra_data"),
     )
+
+
+def _summary(value: Any, path: str) -> dict[str, Any]:
+    fields = mapping(value, path)
+    kind = choice(required(fields, "type", path), f"{path}.type", ("summary_text",))
+    return {"type": kind, "text": string(required(fields, "text", path), f"{path}.text")}
 
 
 def _unknown(table: dict[str, Any], path: str, role: str) -> InputBlock:
@@ -201,7 +205,7 @@ def _file(table: dict[str, Any], path: str, role: str) -> InputBlock:
         file.url = _absolute_url(required(table, "url", path), f"{path}.url")
         return file
     if kind != "base64":
-        file.storage_path = _storage_path(
+        file.storage_path = parse_storage_path(
             required(table, "storage_path", path), f"{path}.storage_path"
         )
         file.mime_type = string(required(table, "mime_type", path), f"{path}.mime_type")
@@ -240,15 +244,25 @@ def _absolute_url(value: Any, path: str) -> str:
     return text
 
 
-def _storage_path(value: Any, path: str) -> StoragePath:
+def parse_storage_path(value: Any, path: str) -> StoragePath:
+    """A pointer into an object store, in its full form: every key of its kind is there."""
     table = mapping(value, path)
     kind = mapping(required(table, "kind", path), f"{path}.kind")
-    choice(
-        required(kind, "type", f"{path}.kind"),
-        f"{path}.kind.type",
-        ("s3_compatible", "filesystem", "disabled"),
+    where = f"{path}.kind"
+    store = choice(
+        required(kind, "type", where), f"{where}.type", ("s3_compatible", "filesystem", "disabled")
     )
-    return StoragePath(kind, string(required(table, "path", path), f"{path}.path"))
+    full: dict[str, Any] = {"type": store}
+    if store == "filesystem":
+        full["path"] = string(required(kind, "path", where), f"{where}.path")
+    elif store == "s3_compatible":
+        for key in ("bucket_name", "region", "endpoint"):
+            full[key] = _optional_string(kind, key, where)
+        allow_http = kind.get("allow_http")
+        full["allow_http"] = (
+            None if allow_http is None else boolean(allow_http, f"{where}.allow_http")
+        )
+    return StoragePath(full, string(required(table, "path", path), f"{path}.path"))
 
 
 _BLOCKS: dict[str, Callable[[dict[str, Any], str, str], InputBlock]] = {

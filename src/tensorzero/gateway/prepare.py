@@ -18,7 +18,6 @@ from tensorzero.gateway.inference import Inference
 from tensorzero.gateway.request import InferenceRequest
 from tensorzero.gateway.services import Services
 from tensorzero.types.errors import (
-    DynamicJsonSchema,
     InvalidFunctionVariants,
     InvalidInferenceTarget,
     InvalidRequest,
@@ -26,7 +25,7 @@ from tensorzero.types.errors import (
     UnknownVariant,
 )
 from tensorzero.types.extra import ExtraBody, ExtraHeader
-from tensorzero.types.schema import JSONSchema, SchemaError
+from tensorzero.types.schema import UncompilableSchema, request_schema
 from tensorzero.variants.context import VariantContext
 from tzcore.uuid7 import uuid7
 
@@ -67,6 +66,10 @@ async def prepare(request: InferenceRequest, services: Services, received_at: fl
     dynamic = request.dynamic_variant
     if dynamic is not None and not request.dryrun:
         raise InvalidRequest("`internal_dynamic_variant_config` is only available with `dryrun`")
+    if dynamic is not None and request.variant_name is not None:
+        raise InvalidRequest(
+            "`variant_name` and `internal_dynamic_variant_config` exclude each other"
+        )
     inference.tools = prepare_tools(
         inference.function,
         services.config.tools,
@@ -92,7 +95,11 @@ async def prepare(request: InferenceRequest, services: Services, received_at: fl
         services.recorder.check()
     if file_blocks(request.input):
         inference.files = RequestFiles(services.models.context.pool, services.store, MAX_FILE_BYTES)
-        inference.files.prepare(request.input, stores=services.store_decided)
+        inference.files.prepare(
+            request.input,
+            decided=services.store_decided,
+            records=services.records and not request.dryrun,
+        )
     inference.context = VariantContext(
         inference.function,
         request.input,
@@ -157,15 +164,9 @@ def _resolve_target(inference: Inference) -> None:
     if not inference.variants and request.dynamic_variant is None:
         raise InvalidFunctionVariants(f"Function `{inference.function.name}` has no variants")
     if request.output_schema is not None:
-        try:
-            inference.schema = JSONSchema(request.output_schema)
-        except SchemaError as error:
-            if inference.function.type != "json":
-                raise DynamicJsonSchema(f"`output_schema` does not compile: {error}") from None
-            inference.schema_broken = True
-            log.warning("the request's `output_schema` does not compile: %s", error)
-            inference.schema = JSONSchema(True)
-            inference.schema.value = request.output_schema
+        inference.schema = request_schema(request.output_schema)
+        if isinstance(inference.schema, UncompilableSchema):
+            log.warning("the request's `output_schema` does not compile: no answer will fit it")
 
 
 def _check_json_mode(inference: Inference) -> None:

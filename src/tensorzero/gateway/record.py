@@ -13,7 +13,7 @@ from tensorzero.gateway.rows import (
     InferenceRow,
     model_row,
 )
-from tensorzero.types.content import ChatBlock
+from tensorzero.types.content import ChatBlock, Input
 from tensorzero.types.model import ModelResult, ProviderResponse
 from tensorzero.types.params import ChatCompletionParams
 
@@ -37,15 +37,19 @@ async def record(
     services = inference.services
     if inference.request.dryrun or not services.records:
         return None
+    given = inference.request.input
     if inference.files is not None:
-        await inference.files.store_all(inference.request.input)
+        await inference.files.store_all(given)
+        given = Input(inference.files.recorded(given.messages), given.system)
+        for result in results:
+            result.response.messages = inference.files.recorded(result.response.messages)
     snapshot_hash = services.config.snapshot.hash
     row = InferenceRow(
         inference_id=inference.id,
         function_name=inference.function.name,
         variant_name=variant_name,
         episode_id=inference.episode_id,
-        given=inference.request.input,
+        given=given,
         params=params,
         processing_time_ms=int((monotonic() - inference.received_at) * 1000),
         ttft_ms=ttft_ms,
@@ -54,8 +58,7 @@ async def record(
         snapshot_hash=snapshot_hash,
     )
     if isinstance(output, JsonOutput):
-        schema = inference.schema or inference.function.output_schema
-        rows = [(JSON_INFERENCE, row.json(output, schema))]
+        rows = [(JSON_INFERENCE, row.json(output, inference.answer_schema()))]
     else:
         rows = [(CHAT_INFERENCE, row.chat(output, inference.tools))]
     for result in results:

@@ -5,12 +5,11 @@ Shapes and texts: the contract's native inference API, sections 1 to 5.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
-
-import orjson
 
 from tensorzero.gateway.fields import (
     boolean,
@@ -33,6 +32,7 @@ from tensorzero.gateway.tools_parser import (
     parse_provider_tools,
     parse_tool_choice,
 )
+from tensorzero.types import json_text
 from tensorzero.types.content import Input
 from tensorzero.types.errors import InvalidRequest, JsonRequest
 from tensorzero.types.extra import ExtraBody, ExtraHeader
@@ -74,8 +74,8 @@ class InferenceRequest:
 def load_json(body: bytes) -> Any:
     """The body as JSON; raises ``JsonRequest`` with the parser's reason."""
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        return json_text.loads(body)
+    except ValueError as error:
         detail = str(error)
         if not body.strip():
             detail = "EOF while parsing a value at line 1 column 0"
@@ -92,7 +92,7 @@ def parse_inference_request(body: bytes) -> InferenceRequest:
     if "input" not in data:
         for key in data:
             if key not in _PARSERS and key != "cache_options":
-                raise fault("", f"unknown field `{key}`, expected one of {_EXPECTED}")
+                raise _unknown_field(key)
         raise fault("", "missing field `input`")
     values: dict[str, Any] = {}
     for key, value in data.items():
@@ -103,10 +103,14 @@ def parse_inference_request(body: bytes) -> InferenceRequest:
             continue
         parser = _PARSERS.get(key)
         if parser is None:
-            raise fault("", f"unknown field `{key}`, expected one of {_EXPECTED}")
+            raise _unknown_field(key)
         name, parse = parser
         values[name] = parse(value, key)
     return InferenceRequest(**values)
+
+
+def _unknown_field(key: str) -> JsonRequest:
+    return fault("", f"unknown field `{key[:64]}`, expected one of {_EXPECTED}")
 
 
 def type_name(value: Any) -> str:
@@ -119,12 +123,19 @@ def type_name(value: Any) -> str:
     )
 
 
+_UUID = re.compile(
+    r"(?:urn:uuid:)?(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{32})"
+    r"|\{[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\}",
+    re.IGNORECASE | re.ASCII,
+)
+"""Hyphenated, simple, braced and URN spellings."""
+
+
 def _episode_id(value: Any, path: str) -> str:
     text = string(value, path)
-    try:
-        return str(UUID(text))
-    except ValueError:
-        raise fault(path, f"UUID parsing failed: `{text[:64]}` is not a UUID") from None
+    if _UUID.fullmatch(text) is None:
+        raise fault(path, f"UUID parsing failed: `{text[:64]}` is not a UUID")
+    return str(UUID(text))
 
 
 def _params(value: Any, path: str) -> ChatCompletionParams:
@@ -169,7 +180,18 @@ _PARAMS = {
 
 
 def _tags(value: Any, path: str) -> dict[str, str]:
-    return {key: string(entry, f"{path}.{key}") for key, entry in mapping(value, path).items()}
+    return {
+        key: string(entry, f"{path}.{key[:64]}") for key, entry in mapping(value, path).items()
+    }
+
+
+def _credentials(value: Any, path: str) -> dict[str, str]:
+    """Like tags, but no value is ever shown."""
+    table = mapping(value, path)
+    for key, entry in table.items():
+        if type(entry) is not str:
+            raise fault(f"{path}.{key[:64]}", "invalid type, expected a string")
+    return table
 
 
 def _namespace(value: Any, path: str) -> str:
@@ -220,7 +242,7 @@ _PARSERS = {
     "parallel_tool_calls": ("parallel_tool_calls", boolean),
     "provider_tools": ("provider_tools", parse_provider_tools),
     "output_schema": ("output_schema", _anything),
-    "credentials": ("credentials", _tags),
+    "credentials": ("credentials", _credentials),
     "extra_body": ("extra_body", parse_extra_body),
     "extra_headers": ("extra_headers", parse_extra_headers),
     "include_raw_response": ("include_raw_response", boolean),

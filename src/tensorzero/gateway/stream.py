@@ -42,14 +42,14 @@ class InferenceStream:
         inference: Inference,
         variant_name: str,
         opened: VariantStream,
-        failed_raw: list[RawResponse],
+        failed_variants: list[RawResponse],
         ttft_ms: int,
         ends_at: float | None,
     ) -> None:
         self.inference = inference
         self.variant_name = variant_name
         self.opened = opened
-        self.failed_raw = failed_raw
+        self.failed_variants = failed_variants
         self.ttft_ms = ttft_ms
         self.ends_at = ends_at
         self.head = answer.head(inference.id, inference.episode_id, variant_name)
@@ -64,10 +64,13 @@ class InferenceStream:
         """Every frame's content in order, error frames included; the last carries the usage."""
         request = self.inference.request
         stream = self.opened.stream
-        if self.failed_raw and request.include_raw_response:
-            early = self._chunk([])
-            early["raw_response"] = [raw.to_json() for raw in self.failed_raw]
-            yield early
+        if request.include_raw_response:
+            for failed in (self.failed_variants, self.opened.failed_raw):
+                if failed:
+                    yield {
+                        **self._chunk([]),
+                        "raw_response": [raw.to_json() for raw in failed],
+                    }
         merger = StreamMerger(json=self.json)
         items = stream.items
         timeouts = self._timeouts()
@@ -93,7 +96,9 @@ class InferenceStream:
     def _frame(self, item: ProviderChunk, delta: str | None) -> dict[str, Any] | None:
         request = self.inference.request
         raw_usage = item.raw_usage if request.include_raw_usage else None
-        wants_raw = request.include_raw_response or request.include_original_response
+        wants_raw = bool(item.raw) and (
+            request.include_raw_response or request.include_original_response
+        )
         if self.json:
             if not delta and raw_usage is None and not wants_raw:
                 return None
@@ -170,4 +175,4 @@ async def open_stream(inference: Inference) -> InferenceStream:
     ttft_ms = int((monotonic() - inference.received_at) * 1000)
     total = inference.variants[name].timeouts.streaming_total_ms
     ends_at = None if total is None else started + total / 1000
-    return InferenceStream(inference, name, opened, failed + opened.failed_raw, ttft_ms, ends_at)
+    return InferenceStream(inference, name, opened, failed, ttft_ms, ends_at)

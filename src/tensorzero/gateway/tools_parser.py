@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from tensorzero.gateway.fields import (
     boolean,
     choice,
@@ -18,7 +16,7 @@ from tensorzero.gateway.fields import (
     wrong,
 )
 from tensorzero.types.extra import ExtraBody, ExtraHeader
-from tensorzero.types.schema import JSONSchema, SchemaError
+from tensorzero.types.schema import request_schema
 from tensorzero.types.tools import CustomTool, FunctionTool, ProviderTool, ToolChoice
 
 
@@ -38,7 +36,9 @@ def parse_additional_tools(value: Any, path: str) -> tuple[FunctionTool | Custom
 
 
 def _tool(table: dict[str, Any], path: str) -> FunctionTool | CustomTool:
-    kind = table.get("type", "function")
+    kind = table.get("type")
+    if kind is None:
+        kind = "function"
     if kind == "openai_custom":
         return _custom_tool(table, path)
     choice(kind, f"{path}.type", ("function", "client_side_function", "openai_custom"))
@@ -46,24 +46,9 @@ def _tool(table: dict[str, Any], path: str) -> FunctionTool | CustomTool:
     name = string(required(table, "name", path), f"{path}.name")
     description = string(required(table, "description", path), f"{path}.description")
     parameters = required(table, "parameters", path)
-    strict = boolean(table.get("strict", False), f"{path}.strict")
-    return FunctionTool(name, name, description, _tool_schema(parameters), strict)
-
-
-class UncompilableSchema(JSONSchema):
-    """A request's tool schema that is not one: sent as it is, and no arguments fit it."""
-
-    def __init__(self, value: Any) -> None:
-        super().__init__(False)
-        self.value = value
-        self.text = orjson.dumps(value).decode()
-
-
-def _tool_schema(value: Any) -> JSONSchema:
-    try:
-        return JSONSchema(value)
-    except SchemaError:
-        return UncompilableSchema(value)
+    strict = table.get("strict")
+    strict = strict is not None and boolean(strict, f"{path}.strict")
+    return FunctionTool(name, name, description, request_schema(parameters), strict)
 
 
 def _custom_tool(table: dict[str, Any], path: str) -> CustomTool:
@@ -108,7 +93,9 @@ def _provider_tool(table: dict[str, Any], path: str) -> ProviderTool:
     fields = mapping(scope, path)
     refuse_unknown(fields, path, ("model_name", "provider_name", "model_provider_name"))
     model = string(required(fields, "model_name", path), f"{path}.model_name")
-    provider = fields.get("provider_name", fields.get("model_provider_name"))
+    provider = fields.get("provider_name")
+    if provider is None:
+        provider = fields.get("model_provider_name")
     if provider is not None:
         string(provider, f"{path}.provider_name")
     return ProviderTool(tool, model, provider)
@@ -130,10 +117,9 @@ def _filters(table: dict[str, Any], path: str) -> dict[str, str | None]:
     return values
 
 
-def _edit(table: dict[str, Any], path: str) -> bool:
+def _edit(table: dict[str, Any], path: str, *, has_value: bool) -> bool:
     """Whether the entry deletes; exactly one of ``value`` and ``delete`` must be there."""
     has_delete = table.get("delete") is not None
-    has_value = "value" in table
     if has_delete and has_value:
         raise fault(path, "`value` and `delete` exclude each other")
     if has_delete:
@@ -155,7 +141,8 @@ def parse_extra_body(value: Any, path: str) -> tuple[ExtraBody, ...]:
         else:
             refuse_unknown(table, where, ("pointer", "value", "delete", *_FILTERS))
         pointer = string(required(table, "pointer", where), f"{where}.pointer")
-        delete = _edit(table, where)
+        # A body may be given the value null; a header has none.
+        delete = _edit(table, where, has_value="value" in table)
         entries.append(ExtraBody(pointer, table.get("value"), delete, **_filters(table, where)))
     return tuple(entries)
 
@@ -167,8 +154,8 @@ def parse_extra_headers(value: Any, path: str) -> tuple[ExtraHeader, ...]:
         table = mapping(entry, where)
         refuse_unknown(table, where, ("name", "value", "delete", *_FILTERS))
         name = string(required(table, "name", where), f"{where}.name")
-        delete = _edit(table, where)
         text = table.get("value")
+        delete = _edit(table, where, has_value=text is not None)
         if not delete and type(text) is not str:
             raise wrong(text, f"{where}.value", "a string")
         entries.append(ExtraHeader(name, text, delete, **_filters(table, where)))

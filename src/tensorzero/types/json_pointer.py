@@ -30,6 +30,10 @@ def lookup(document: Any, pointer: str) -> tuple[bool, Any]:
     return True, node
 
 
+MAX_TOKENS = 100
+"""A longer pointer would make a body nested too deep to be written."""
+
+
 class PointerError(ValueError):
     """A pointer that cannot be applied; the text says why."""
 
@@ -89,7 +93,10 @@ def split(pointer: str) -> list[str]:
         raise PointerError("the pointer does not start with `/`")
     if pointer.endswith("/"):
         raise PointerError("the pointer ends with `/`")
-    return [unescape(token) for token in pointer[1:].split("/")]
+    tokens = [unescape(token) for token in pointer[1:].split("/")]
+    if len(tokens) > MAX_TOKENS:
+        raise PointerError(f"the pointer has more than {MAX_TOKENS} parts")
+    return tokens
 
 
 def _step(parent: Any, token: str, where: str) -> Any:

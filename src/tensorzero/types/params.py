@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any, Literal
 
 JsonMode = Literal["off", "on", "strict", "tool"]
 ServiceTier = Literal["auto", "default", "priority", "flex"]
+
+
+@lru_cache(maxsize=1024)
+def single_precision(value: float) -> float:
+    """The shortest decimal that stands for the same 32-bit float: what is stored and sent.
+
+    Raises ``OverflowError`` beyond its range.
+    """
+    (rounded,) = struct.unpack("f", struct.pack("f", value))
+    for digits in range(6, 9):
+        shortest = float(f"{rounded:.{digits}g}")
+        if struct.unpack("f", struct.pack("f", shortest))[0] == rounded:
+            return shortest
+    return float(f"{rounded:.9g}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,25 @@ class JSONSchema:
         return hash(self.text)
 
 
+class UncompilableSchema(JSONSchema):
+    """A request's schema that is not one: sent and recorded as it is, and nothing fits it."""
+
+    __slots__ = ()
+
+    def __init__(self, value: Any) -> None:
+        super().__init__(False)
+        self.value = value
+        self.text = orjson.dumps(value).decode()
+
+
+def request_schema(value: Any) -> JSONSchema:
+    """A schema that a request brings; one that does not compile is no error."""
+    try:
+        return JSONSchema(value)
+    except SchemaError:
+        return UncompilableSchema(value)
+
+
 _Check = tuple[Callable[[Any], bool], Callable[[Any], str | None]]
 
 

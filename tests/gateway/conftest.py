@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway import functions
+from gateway.api import Api
 from gateway.provider import Provider
 from gateway.running import Gateway, write_config
 
@@ -21,4 +23,49 @@ def gateway(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Ite
     folder: Path = tmp_path_factory.mktemp("gateway")
     running = Gateway(write_config(folder, provider.url), folder / "data")
     yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture(autouse=True)
+def fresh_provider(provider: Provider) -> None:
+    """Every test starts with a provider that has seen nothing and follows no script."""
+    provider.requests.clear()
+    provider.scripts.clear()
+    provider.files.clear()
+    provider.fetched.clear()
+
+
+@pytest.fixture(scope="session")
+def api(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """The gateway that the tests of ``/inference`` share: recording into its own database."""
+    folder = tmp_path_factory.mktemp("api")
+    running = Gateway(functions.write(folder, provider.url), folder / "data")
+    yield Api(running, provider)
+    assert running.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def silent(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """One that records nothing, under a base path, with errors as JSON and debug texts."""
+    folder = tmp_path_factory.mktemp("silent")
+    settings = (
+        '[gateway]\nbase_path = "/p/"\ndebug = true\nunstable_error_json = true\n'
+        "observability = { enabled = false }\n"
+    )
+    running = Gateway(functions.write(folder, provider.url, settings), folder / "data")
+    yield Api(running, provider, "/p")
+    assert running.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def storeless(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """One that records but stores no files, and sends them by content."""
+    folder = tmp_path_factory.mktemp("storeless")
+    settings = (
+        "[gateway]\nunstable_error_json = true\n"
+        "fetch_and_encode_input_files_before_inference = true\n"
+        '[object_storage]\ntype = "disabled"\n'
+    )
+    running = Gateway(functions.write(folder, provider.url, settings), folder / "data")
+    yield Api(running, provider)
     assert running.stop() == 0

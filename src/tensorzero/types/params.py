@@ -17,10 +17,10 @@ def single_precision(value: float) -> float:
 
     Raises ``OverflowError`` beyond its range.
     """
-    (rounded,) = struct.unpack("f", struct.pack("f", value))
+    (rounded,) = struct.unpack("<f", struct.pack("<f", value))
     for digits in range(6, 9):
         shortest = float(f"{rounded:.{digits}g}")
-        if struct.unpack("f", struct.pack("f", shortest))[0] == rounded:
+        if struct.unpack("<f", struct.pack("<f", shortest))[0] == rounded:
             return shortest
     return float(f"{rounded:.9g}")
 

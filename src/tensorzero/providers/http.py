@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from time import monotonic
 from typing import Any, ClassVar
+from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 
+from tensorzero.config.credentials import NoCredential, StaticCredential
 from tensorzero.config.model import ProviderConfig
 from tensorzero.providers.base import (
     ProviderContext,
@@ -22,6 +24,7 @@ from tensorzero.providers.base import (
     StreamItem,
     visible_messages,
 )
+from tensorzero.providers.credentials import api_key
 from tensorzero.providers.extra import apply_extra_body, extra_headers, has_extra_headers
 from tensorzero.types.content import Message, OutputBlock
 from tensorzero.types.errors import (
@@ -43,6 +46,14 @@ from tzcore.client import (
     Target,
 )
 from tzcore.sse import SSEParser
+
+
+def join_api_base(api_base: str, path: str) -> str:
+    """``path`` below ``api_base``: one slash between them, no query, nothing added."""
+    parts = urlsplit(api_base)
+    base_path = parts.path if parts.path.endswith("/") else parts.path + "/"
+    return urlunsplit((parts.scheme, parts.netloc, base_path + path, "", ""))
+
 
 CLIENT_FAULTS = frozenset({400, 401, 403, 429})
 """Statuses that keep their number; every other failure counts as the server's."""
@@ -97,10 +108,16 @@ class HttpProvider(ABC):
         self.context = context
         self.config = config
         self.timeout_s = context.global_timeout_ms / 1000
+        # Targets by ``stream``, rendered once where the key is known at start.
+        self._targets: dict[bool, Target] = {}
 
     @abstractmethod
-    def target(self, attempt: Attempt, *, stream: bool) -> Target:
-        """Where to send, with the headers that authenticate; raises ``ApiKeyMissing``."""
+    def url(self, *, stream: bool) -> str:
+        """Where requests go; known at start."""
+
+    def auth_headers(self, key: str) -> list[tuple[str, str]]:
+        """The header fields that authenticate, and what else the type always sends."""
+        return [("authorization", f"Bearer {key}")]
 
     @abstractmethod
     def body(
@@ -127,6 +144,31 @@ class HttpProvider(ABC):
     def error_note(self, response: Response | ResponseStream) -> str:
         """Something of the provider's own to append to an error's text."""
         return ""
+
+    def target(self, attempt: Attempt, *, stream: bool) -> Target:
+        """Where to send, with the headers that authenticate; raises ``ApiKeyMissing``.
+
+        A type whose URL or signature depends on the request overrides this.
+        """
+        target = self._targets.get(stream)
+        if target is None:
+            key = api_key(self.config.credential, attempt.credentials, self.display_name)
+            target = self._make_target(key, stream)
+            if isinstance(self.config.credential, StaticCredential | NoCredential):
+                self._targets[stream] = target
+        return target
+
+    def _make_target(self, key: str | None, stream: bool) -> Target:
+        headers = [
+            ("content-type", "application/json"),
+            ("accept", "text/event-stream" if stream else "*/*"),
+        ]
+        if key is not None:
+            headers += self.auth_headers(key)
+        try:
+            return self.context.pool.target(self.url(stream=stream), headers)
+        except ValueError as error:
+            raise Serialization(f"The request of {self.type} cannot be sent: {error}") from None
 
     async def infer(self, request: ModelRequest, attempt: Attempt) -> ProviderResponse:
         target, raw_request, payload, messages = await self._prepare(request, attempt)
@@ -317,9 +359,7 @@ class HttpProvider(ABC):
     def _unsent(self, error: Exception) -> str:
         return f"Error sending request: {self._reason(error)}"
 
-    def _unreachable(
-        self, error: ClientError, raw_request: str, target: Target
-    ) -> GatewayError:
+    def _unreachable(self, error: ClientError, raw_request: str, target: Target) -> GatewayError:
         """No answer at all counts as the client's fault, a broken one as the server's."""
         partial = getattr(error, "partial", None)
         if isinstance(error, BodyTooLarge) or partial:

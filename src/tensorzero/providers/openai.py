@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-from tensorzero.config.credentials import NoCredential, StaticCredential
 from tensorzero.config.model import ProviderConfig
 from tensorzero.providers.base import Provider, ProviderContext
 from tensorzero.providers.chat_completions.answers import ChatCompletionsReader, read_answer
@@ -18,8 +16,13 @@ from tensorzero.providers.chat_completions.tools import (
     refuse_provider_tools,
     restricting_tool_choice,
 )
-from tensorzero.providers.credentials import api_key
-from tensorzero.providers.http import Answer, FileContents, HttpProvider, StreamReader
+from tensorzero.providers.http import (
+    Answer,
+    FileContents,
+    HttpProvider,
+    StreamReader,
+    join_api_base,
+)
 from tensorzero.providers.unserved import UnservedProvider
 from tensorzero.types.content import Message
 from tensorzero.types.files import File
@@ -29,13 +32,6 @@ from tzcore.client import Response, ResponseStream, Target
 log = logging.getLogger(__name__)
 
 DEFAULT_API_BASE = "https://api.openai.com/v1/"
-
-
-def join_api_base(api_base: str, path: str) -> str:
-    """``path`` below ``api_base``: one slash between them, no query, nothing added."""
-    parts = urlsplit(api_base)
-    base_path = parts.path if parts.path.endswith("/") else parts.path + "/"
-    return urlunsplit((parts.scheme, parts.netloc, base_path + path, "", ""))
 
 
 class OpenAIProvider(HttpProvider):
@@ -48,28 +44,12 @@ class OpenAIProvider(HttpProvider):
         super().__init__(context, config)
         self.model_name: str = config.options["model_name"]
         self.overrides: dict[str, str] = dict(config.options.get("content_type_overrides") or {})
-        self.url = join_api_base(
+        self._url = join_api_base(
             config.options.get("api_base") or DEFAULT_API_BASE, "chat/completions"
         )
-        self._targets: dict[bool, Target] = {}
-        if isinstance(config.credential, StaticCredential | NoCredential):
-            key = api_key(config.credential, {}, self.display_name)
-            self._targets = {stream: self._make_target(key, stream) for stream in (False, True)}
 
-    def _make_target(self, key: str | None, stream: bool) -> Target:
-        headers = [
-            ("content-type", "application/json"),
-            ("accept", "text/event-stream" if stream else "*/*"),
-        ]
-        if key is not None:
-            headers.append(("authorization", f"Bearer {key}"))
-        return self.context.pool.target(self.url, headers)
-
-    def target(self, attempt: Attempt, *, stream: bool) -> Target:
-        if self._targets:
-            return self._targets[stream]
-        key = api_key(self.config.credential, attempt.credentials, self.display_name)
-        return self._make_target(key, stream)
+    def url(self, *, stream: bool) -> str:
+        return self._url
 
     async def _prepare(
         self, request: ModelRequest, attempt: Attempt

@@ -39,7 +39,11 @@ class PointerError(ValueError):
 
 
 def assign(document: dict[str, Any], pointer: str, value: Any) -> None:
-    """Set ``value`` at ``pointer``, making objects on the way; ``-`` at the end appends."""
+    """Set ``value`` at ``pointer``, making objects on the way; ``-`` at the end appends.
+
+    What lies on the way is copied before it is changed: parts of a document may belong to others
+    (a configured schema, an entry's value), and only ``document`` itself is the caller's to edit.
+    """
     parent: Any = document
     tokens = split(pointer)
     for position, token in enumerate(tokens[:-1]):
@@ -63,14 +67,14 @@ def assign(document: dict[str, Any], pointer: str, value: Any) -> None:
 
 
 def remove(document: dict[str, Any], pointer: str) -> bool:
-    """Delete what is at ``pointer``; ``False`` when nothing was there."""
+    """Delete what is at ``pointer``; ``False`` when nothing was there. Copies as ``assign``."""
     tokens = split(pointer)
     parent: Any = document
     for token in tokens[:-1]:
         if isinstance(parent, dict) and token in parent:
-            parent = parent[token]
+            parent = _own(parent, token)
         elif isinstance(parent, list) and _is_index(token) and int(token) < len(parent):
-            parent = parent[int(token)]
+            parent = _own(parent, int(token))
         else:
             return False
     last = tokens[-1]
@@ -105,14 +109,24 @@ def _step(parent: Any, token: str, where: str) -> Any:
             if _is_index(token):
                 raise PointerError(f"`{where}` does not exist, and looks like an array index")
             parent[token] = {}
-        return parent[token]
+        return _own(parent, token)
     if isinstance(parent, list):
         if token == "-":
             raise PointerError("`-` is only meant as the last element")
         if not _is_index(token) or int(token) >= len(parent):
             raise PointerError(f"index `{token}` of `{where}` is out of range")
-        return parent[int(token)]
+        return _own(parent, int(token))
     raise PointerError(f"`{where}` passes through a value that is neither object nor array")
+
+
+def _own(parent: Any, key: Any) -> Any:
+    """The child at ``key``; a container becomes a copy that belongs to ``parent`` alone."""
+    child = parent[key]
+    if isinstance(child, dict):
+        child = parent[key] = dict(child)
+    elif isinstance(child, list):
+        child = parent[key] = list(child)
+    return child
 
 
 def _is_index(token: str) -> bool:

@@ -1,0 +1,134 @@
+"""Calls one provider against a scripted server and shows both sides of the exchange."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tensorzero.config.credentials import Credential, NoCredential
+from tensorzero.config.model import ProviderConfig
+from tensorzero.providers.base import ProviderContext
+from tensorzero.providers.registry import make_provider
+from tensorzero.types.content import Message, Text
+from tensorzero.types.errors import BadFileFetch, GatewayError
+from tensorzero.types.files import File, FileData
+from tensorzero.types.model import Attempt, ModelRequest, ProviderResponse
+from tzcore.client import Pool
+from upstream.scripted import Script, ScriptedServer, Seen, answer
+
+CHOICE = {"index": 0, "message": {"role": "assistant", "content": "Hello!"}}
+COMPLETION = {"id": "x", "choices": [{**CHOICE, "finish_reason": "stop"}]}
+MODEL_INFERENCE_ID = "0190f000-0000-7000-8000-000000000009"
+
+
+class Files:
+    """Contents by URL, as a request's files give them."""
+
+    def __init__(self, contents: Mapping[str, FileData]) -> None:
+        self.contents = contents
+        self.asked: list[File] = []
+
+    async def resolve(self, file: File) -> FileData:
+        self.asked.append(file)
+        if file.data is not None:
+            return FileData(file.data, file.mime_type or "")
+        try:
+            return self.contents[file.url or ""]
+        except KeyError:
+            raise BadFileFetch(file.url or "", "HTTP status 404") from None
+
+
+def user(*blocks: Any) -> Message:
+    return Message("user", [Text(one) if isinstance(one, str) else one for one in blocks])
+
+
+def assistant(*blocks: Any) -> Message:
+    return Message("assistant", [Text(one) if isinstance(one, str) else one for one in blocks])
+
+
+def request(*messages: Message, **fields: Any) -> ModelRequest:
+    return ModelRequest(list(messages) or [user("hi")], **fields)
+
+
+@dataclass
+class Outcome:
+    """What the server saw, and what the provider made of its answer."""
+
+    seen: list[Seen]
+    response: ProviderResponse | None = None
+    error: GatewayError | None = None
+    items: list[Any] = field(default_factory=list)
+    raw_request: str | None = None
+    connections: int = 0
+
+    @property
+    def body(self) -> str:
+        return self.seen[-1].body.decode()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return self.seen[-1].headers
+
+    def answered(self) -> ProviderResponse:
+        assert self.error is None, self.error
+        assert self.response is not None
+        return self.response
+
+    def failed(self) -> GatewayError:
+        assert self.error is not None, self.response
+        return self.error
+
+
+def call(
+    given: ModelRequest,
+    *scripts: Script,
+    type: str = "openai",
+    model: str = "gpt-x",
+    base: str = "",
+    options: Mapping[str, Any] | None = None,
+    credential: Credential | None = None,
+    credentials: Mapping[str, str] | None = None,
+    files: Mapping[str, FileData] | None = None,
+    global_timeout_ms: int = 20_000,
+    debug: bool = False,
+    max_body_bytes: int = 2**26,
+    times: int = 1,
+    **config: Any,
+) -> Outcome:
+    """One call (or ``times``) of a provider; without a script the server says hello."""
+    if files is not None or given.files is None:
+        given.files = Files(files or {})
+
+    async def run() -> Outcome:
+        async with ScriptedServer.saying(*(scripts or [answer(COMPLETION)])) as server:
+            pool = Pool(user_agent=b"Test/1", trust_env=False, max_body_bytes=max_body_bytes)
+            provider = make_provider(
+                ProviderContext(pool, global_timeout_ms, debug),
+                ProviderConfig(
+                    "p",
+                    type,
+                    {"model_name": model, "api_base": server.url + base, **(options or {})},
+                    NoCredential() if credential is None else credential,
+                    **config,
+                ),
+            )
+            attempt = Attempt("m", "p", MODEL_INFERENCE_ID, dict(credentials or {}))
+            outcome = Outcome(server.seen)
+            try:
+                for _ in range(times):
+                    if given.stream:
+                        opened = await provider.stream(given, attempt)
+                        outcome.raw_request = opened.raw_request
+                        outcome.items = [item async for item in opened.items]
+                    else:
+                        outcome.response = await provider.infer(given, attempt)
+                        outcome.raw_request = outcome.response.raw_request
+            except GatewayError as error:
+                outcome.error = error
+            outcome.connections = server.connections
+            await pool.aclose()
+            return outcome
+
+    return asyncio.run(asyncio.wait_for(run(), 60))

@@ -6,13 +6,7 @@ from time import monotonic
 
 from tensorzero.functions.output import JsonOutput, chat_output, json_output
 from tensorzero.gateway.inference import Inference
-from tensorzero.gateway.rows import (
-    CHAT_INFERENCE,
-    JSON_INFERENCE,
-    MODEL_INFERENCE,
-    InferenceRow,
-    model_row,
-)
+from tensorzero.gateway.rows import inference_row, model_row
 from tensorzero.types.content import ChatBlock, Input
 from tensorzero.types.model import ModelResult, ProviderResponse
 from tensorzero.types.params import ChatCompletionParams
@@ -35,7 +29,7 @@ async def record(
     ttft_ms: int | None,
 ) -> object | None:
     services = inference.services
-    if inference.request.dryrun or not services.records:
+    if not services.records or inference.request.dryrun:
         return None
     given = inference.request.input
     if inference.files is not None:
@@ -43,37 +37,16 @@ async def record(
         given = Input(inference.files.recorded(given.messages), given.system)
         for result in results:
             result.response.messages = inference.files.recorded(result.response.messages)
-    snapshot_hash = services.config.snapshot.hash
-    row = InferenceRow(
-        inference_id=inference.id,
-        function_name=inference.function.name,
-        variant_name=variant_name,
-        episode_id=inference.episode_id,
+    row = inference_row(
+        inference,
         given=given,
+        variant_name=variant_name,
+        output=output,
         params=params,
         processing_time_ms=int((monotonic() - inference.received_at) * 1000),
         ttft_ms=ttft_ms,
-        tags=inference.tags,
-        extra_body=inference.request.extra_body,
-        snapshot_hash=snapshot_hash,
     )
-    if isinstance(output, JsonOutput):
-        rows = [(JSON_INFERENCE, row.json(output, inference.answer_schema()))]
-    else:
-        rows = [(CHAT_INFERENCE, row.chat(output, inference.tools))]
-    for result in results:
-        rows.append(
-            (
-                MODEL_INFERENCE,
-                model_row(
-                    result,
-                    inference_id=inference.id,
-                    function_name=inference.function.name,
-                    variant_name=variant_name,
-                    snapshot_hash=snapshot_hash,
-                ),
-            )
-        )
+    rows = [row, *(model_row(inference, variant_name, result) for result in results)]
     position = services.recorder.append(rows)
     if services.waits_for_database:
         await services.recorder.flushed(position)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Any, Literal
+
+import orjson
 
 JsonMode = Literal["off", "on", "strict", "tool"]
 ServiceTier = Literal["auto", "default", "priority", "flex"]
@@ -44,6 +46,18 @@ class ChatCompletionParams:
     service_tier: ServiceTier | None = None
     thinking_budget_tokens: int | None = None
     verbosity: str | None = None
+    _row_text: str | None = field(default=None, init=False, repr=False, compare=False)
+    _recorded: ChatCompletionParams | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
+
+    def row_text(self) -> str:
+        """The ``inference_params`` column; kept, because a variant's own set is used again."""
+        text = self._row_text
+        if text is None:
+            text = orjson.dumps({"chat_completion": self.to_json()}).decode()
+            object.__setattr__(self, "_row_text", text)
+        return text
 
     def to_json(self) -> dict[str, Any]:
         """Set fields only."""
@@ -53,7 +67,7 @@ class ChatCompletionParams:
         """The request's values filled up from the variant's, except ``json_mode``, which is
         recorded only where the request gave it (the contract's variants page, 3.4)."""
         if self is NO_PARAMS:
-            return variant if variant.json_mode is None else variant.without_json_mode()
+            return variant.without_json_mode()
         values = {
             name: own if (own := getattr(self, name)) is not None else getattr(variant, name)
             for name in PARAM_NAMES
@@ -62,9 +76,15 @@ class ChatCompletionParams:
         return ChatCompletionParams(**values, json_mode=self.json_mode)
 
     def without_json_mode(self) -> ChatCompletionParams:
-        values = {name: getattr(self, name) for name in PARAM_NAMES if name != "json_mode"}
-        return ChatCompletionParams(**values)
+        """These without ``json_mode``; made once for each set."""
+        if self.json_mode is None:
+            return self
+        recorded = self._recorded
+        if recorded is None:
+            recorded = replace(self, json_mode=None)
+            object.__setattr__(self, "_recorded", recorded)
+        return recorded
 
 
-PARAM_NAMES = tuple(field.name for field in fields(ChatCompletionParams))
+PARAM_NAMES = tuple(entry.name for entry in fields(ChatCompletionParams) if entry.init)
 NO_PARAMS = ChatCompletionParams()

@@ -15,6 +15,7 @@ from tensorzero.types.content import Message, Text
 from tensorzero.types.errors import BadFileFetch, GatewayError
 from tensorzero.types.files import File, FileData
 from tensorzero.types.model import Attempt, ModelRequest, ProviderResponse
+from tensorzero.types.params import PARAM_NAMES, ChatCompletionParams
 from tzcore.client import Pool
 from upstream.scripted import Script, ScriptedServer, Seen, answer
 
@@ -49,7 +50,10 @@ def assistant(*blocks: Any) -> Message:
 
 
 def request(*messages: Message, **fields: Any) -> ModelRequest:
-    return ModelRequest(list(messages) or [user("hi")], **fields)
+    """``fields``: those of ``ModelRequest``, and sampling parameters by their own names."""
+    names = [name for name in PARAM_NAMES if name in fields and name != "json_mode"]
+    params = ChatCompletionParams(**{name: fields.pop(name) for name in names})
+    return ModelRequest(list(messages) or [user("hi")], params=params, **fields)
 
 
 @dataclass

@@ -46,11 +46,9 @@ async def run_variants(
         if not served(config, inference.function, name):
             raise _unserved(name, variant)
         return name, await _run(variant, inference, stream), []
-    active = [
-        name
-        for name in sorted(inference.variants, key=str.encode)
-        if served(config, inference.function, name)
-    ]
+    active = inference.services.drawable.get(inference.function.name)
+    if active is None:  # a call by model name: the one variant is the model
+        active = tuple(inference.variants)
     sampler = VariantSampler(
         inference.function, active, inference.episode_id, inference.request.namespace
     )
@@ -68,8 +66,9 @@ async def run_variants(
             log.warning("variant `%s` failed: %s", name, error)
             errors[name] = error
             continue
-        failed = [raw for error in errors.values() for raw in error.raw_responses()]
-        return name, result, failed
+        if not errors:
+            return name, result, []
+        return name, result, [raw for error in errors.values() for raw in error.raw_responses()]
 
 
 async def _run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tensorzero.config.function import FunctionConfig
@@ -24,7 +25,7 @@ class Inference:
     id: str = ""
     episode_id: str = ""
     function: FunctionConfig = field(default=None)  # type: ignore[assignment]  # set by prepare
-    variants: dict[str, VariantConfig] = field(default_factory=dict)
+    variants: Mapping[str, VariantConfig] = field(default_factory=dict)
     pinned: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     tools: ToolCallConfig | None = None

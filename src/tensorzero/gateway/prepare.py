@@ -160,7 +160,7 @@ def _resolve_target(inference: Inference) -> None:
         if function is None:
             raise UnknownFunction(name or "")
         inference.function = function
-        inference.variants = dict(function.variants)
+        inference.variants = function.variants
     if not inference.variants and request.dynamic_variant is None:
         raise InvalidFunctionVariants(f"Function `{inference.function.name}` has no variants")
     if request.output_schema is not None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tensorzero.config.config import Config
 from tensorzero.gateway.files import ObjectStore
 from tensorzero.gateway.recorder import Recorder
 from tensorzero.models.table import ModelTable
+from tensorzero.variants.sampling import drawable_variants
 
 
 class WorkflowRuns(Protocol):
@@ -40,3 +42,7 @@ class Services:
     store_decided: bool
     workflow_runs: WorkflowRuns
     waits_for_database: bool = False
+    drawable: Mapping[str, tuple[str, ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.drawable = drawable_variants(self.config)

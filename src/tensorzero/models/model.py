@@ -80,7 +80,7 @@ class Model:
         errors: dict[str, GatewayError] = {}
         for route in self.routes:
             config = route.config
-            attempt = Attempt(self.name, config.name, uuid7(), dict(credentials))
+            attempt = Attempt(self.name, config.name, uuid7(), credentials)
             try:
                 if config.timeouts.non_streaming_total_ms is None:
                     response = await route.provider.infer(request, attempt)
@@ -96,8 +96,13 @@ class Model:
                 log.warning("model `%s`, provider `%s`: %s", self.name, config.name, error)
                 errors[config.name] = error
                 continue
-            response.usage.cost = response_cost(config.cost, response.raw_response)
-            failed = [raw for error in errors.values() for raw in error.raw_responses()]
+            if config.cost is not None:
+                response.usage.cost = response_cost(config.cost, response.raw_response)
+            failed = (
+                [raw for error in errors.values() for raw in error.raw_responses()]
+                if errors
+                else []
+            )
             return ModelResult(response, self.name, config.name, route.provider.type, False, failed)
         raise AllModelProvidersFailed(errors)
 
@@ -123,7 +128,7 @@ class Model:
         errors: dict[str, GatewayError] = {}
         for route in self.routes:
             config = route.config
-            attempt = Attempt(self.name, config.name, uuid7(), dict(credentials))
+            attempt = Attempt(self.name, config.name, uuid7(), credentials)
             clock_start = asyncio.get_running_loop().time()
             started = monotonic()
             try:

@@ -125,7 +125,7 @@ class DummyProvider:
         self.calls += 1
         seed = self.model.options.get("rand_seed")
         if seed is None:
-            seed = str(request.seed) if request.seed is not None else raw_request
+            seed = str(request.params.seed) if request.params.seed is not None else raw_request
         # A failing demo model should not fail for ever on one input: the call number takes part.
         digest = sha256(f"{seed}/{self.calls}".encode()).digest()
         return raw_request, messages, random.Random(digest)

@@ -69,23 +69,24 @@ class OpenAIProvider(HttpProvider):
     def body(
         self, request: ModelRequest, messages: list[Message], files: FileContents
     ) -> dict[str, Any]:
+        params = request.params
         mapped = map_messages(request, messages, files, form=self._form, json_instruction=True)
         lower_name = self.model_name.lower()
         if lower_name.startswith("o1-mini") and mapped and mapped[0]["role"] == "system":
             mapped[0]["role"] = "user"
         body: dict[str, Any] = {"messages": mapped, "model": self.model_name}
-        if request.temperature is not None:
-            body["temperature"] = request.temperature
-        if request.max_tokens is not None:
-            body["max_completion_tokens"] = request.max_tokens
-        if request.seed is not None:
-            body["seed"] = request.seed
-        if request.top_p is not None:
-            body["top_p"] = request.top_p
-        if request.presence_penalty is not None:
-            body["presence_penalty"] = request.presence_penalty
-        if request.frequency_penalty is not None:
-            body["frequency_penalty"] = request.frequency_penalty
+        if params.temperature is not None:
+            body["temperature"] = params.temperature
+        if params.max_tokens is not None:
+            body["max_completion_tokens"] = params.max_tokens
+        if params.seed is not None:
+            body["seed"] = params.seed
+        if params.top_p is not None:
+            body["top_p"] = params.top_p
+        if params.presence_penalty is not None:
+            body["presence_penalty"] = params.presence_penalty
+        if params.frequency_penalty is not None:
+            body["frequency_penalty"] = params.frequency_penalty
         body["stream"] = request.stream
         if request.stream:
             body["stream_options"] = {"include_usage": True}
@@ -96,15 +97,15 @@ class OpenAIProvider(HttpProvider):
             body["response_format"] = response_format
         if request.tool_config is not None:
             self._add_tools(body, request, lower_name)
-        if request.stop_sequences is not None:
-            body["stop"] = list(request.stop_sequences)
-        if request.reasoning_effort is not None:
-            body["reasoning_effort"] = request.reasoning_effort
-        if request.service_tier is not None:
-            body["service_tier"] = request.service_tier
-        if request.verbosity is not None:
-            body["verbosity"] = request.verbosity
-        if request.thinking_budget_tokens is not None:
+        if params.stop_sequences is not None:
+            body["stop"] = list(params.stop_sequences)
+        if params.reasoning_effort is not None:
+            body["reasoning_effort"] = params.reasoning_effort
+        if params.service_tier is not None:
+            body["service_tier"] = params.service_tier
+        if params.verbosity is not None:
+            body["verbosity"] = params.verbosity
+        if params.thinking_budget_tokens is not None:
             log.warning("openai has no `thinking_budget_tokens`: it is not sent")
         return body
 

@@ -6,13 +6,14 @@ Source: the contract's page on the OpenAI-like family, section 1.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tensorzero.types.content import Message, OutputBlock
 from tensorzero.types.extra import ExtraBody, ExtraHeader
 from tensorzero.types.files import FileResolver
-from tensorzero.types.params import ServiceTier
+from tensorzero.types.params import NO_PARAMS, ChatCompletionParams
 from tensorzero.types.schema import JSONSchema
 from tensorzero.types.tools import ToolCallConfig
 from tensorzero.types.usage import FinishReason, RawUsage, Usage
@@ -22,26 +23,19 @@ ProviderJsonMode = Literal["off", "on", "strict"]
 
 @dataclass(slots=True)
 class ModelRequest:
-    """One rendered call of a model; the same object serves every provider that is tried."""
+    """One rendered call of a model; the same object serves every provider that is tried.
+
+    ``json_mode`` is what providers are asked for; that of ``params`` is only recorded.
+    """
 
     messages: list[Message]
     system: str | None = None
     tool_config: ToolCallConfig | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    max_tokens: int | None = None
-    seed: int | None = None
-    stop_sequences: tuple[str, ...] | None = None
+    params: ChatCompletionParams = NO_PARAMS
     stream: bool = False
     json_mode: ProviderJsonMode = "off"
     function_type: Literal["chat", "json"] = "chat"
     output_schema: JSONSchema | None = None
-    reasoning_effort: str | None = None
-    service_tier: ServiceTier | None = None
-    thinking_budget_tokens: int | None = None
-    verbosity: str | None = None
     variant_extra_body: tuple[ExtraBody, ...] = ()
     variant_extra_headers: tuple[ExtraHeader, ...] = ()
     extra_body: tuple[ExtraBody, ...] = ()
@@ -58,7 +52,7 @@ class Attempt:
     model_name: str
     provider_name: str
     model_inference_id: str
-    credentials: dict[str, str]
+    credentials: Mapping[str, str]
 
 
 @dataclass(slots=True)

@@ -92,7 +92,7 @@ def total_usage(parts: list[Usage]) -> Usage:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RawUsage:
     """A provider's own usage object, verbatim."""
 

@@ -5,9 +5,9 @@ Procedure: the contract's variants page, section 9.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from uuid import UUID
+from collections.abc import Mapping
 
+from tensorzero.config.config import Config
 from tensorzero.config.experimentation import Sampler, StaticExperimentation
 from tensorzero.config.function import FunctionConfig
 from tensorzero.types.errors import InvalidFunctionVariants
@@ -24,13 +24,25 @@ def sampler_of(function: FunctionConfig, namespace: str | None) -> Sampler | Non
     return section.base
 
 
+def drawable_variants(config: Config) -> Mapping[str, tuple[str, ...]]:
+    """For each function the variants that this version can run, in name order (UTF-8 bytes)."""
+    return {
+        function.name: tuple(
+            name
+            for name in sorted(function.variants, key=str.encode)
+            if (function.name, name) not in config.unserved_variants
+        )
+        for function in config.functions.values()
+    }
+
+
 class VariantSampler:
     """Draws variants of one inference one after the other, each at most once."""
 
     def __init__(
         self,
         function: FunctionConfig,
-        active: Sequence[str],
+        active: tuple[str, ...],
         episode_id: str,
         namespace: str | None,
     ) -> None:
@@ -45,8 +57,12 @@ class VariantSampler:
         """Draw and remove one; raises ``InvalidFunctionVariants`` when none is left."""
         if not self.active:
             raise self._exhausted()
+        if len(self.active) == 1 and self.sampler is None:
+            return self.active.pop()  # the draw could not say anything else
         if self._u is None:
-            self._u = draw(self.function_name, UUID(self._episode_id).bytes)
+            self._u = draw(
+                self.function_name, bytes.fromhex(self._episode_id.replace("-", ""))
+            )
         name = self._pick(self._u)
         self.active.remove(name)
         return name

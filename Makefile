@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: run test lint build clean
+.PHONY: run test lint build clean bench-e2e
 
 $(VENV)/.installed: pyproject.toml setup.py $(wildcard src/tzcore/*.pyx src/tzcore/*.pxd)
 	$(PYTHON) -m venv $(VENV)
@@ -20,9 +20,12 @@ test: build
 	$(BIN)/python -m pytest
 
 lint: build
-	$(BIN)/ruff check src/tensorzero tests
+	$(BIN)/ruff check src/tensorzero tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench-e2e: build
+	$(BIN)/python benchmarks/e2e.py $(ARGS)
+
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info src/tzcore/*.c src/tzcore/*.so
+	rm -rf $(VENV) benchmarks/.build build dist src/*.egg-info src/tzcore/*.c src/tzcore/*.so

@@ -1,0 +1,147 @@
+"""What a request costs by the kernel's accounts: processor time, memory, the time to start."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from loads import Shape
+from processes import Gateway, Mock, cpu_seconds, memory, wait_until_quiet
+from report import median, number, say, table
+from targets import Options, Target, check_rows, gateway_target, shown, start_targets
+
+
+def _spent(pids: list[int]) -> float:
+    return sum(map(cpu_seconds, pids))
+
+
+def cpu(options: Options) -> None:
+    """Processor time of a request: user and system time of each process over many requests."""
+    for shape in options.shapes:
+        requests = options.requests if shape == "small" else max(options.requests // 10, 1000)
+        with ExitStack() as stack:
+            mock = stack.enter_context(Mock())
+            targets = start_targets(stack, options, mock, direct=False)
+            answered: dict[str, int] = {}
+            rows = []
+            for target in targets:
+                wait_until_quiet(target.pids())
+                say(f"  {shape}, {requests:,} requests: {target.name}")
+                rows.append(_cpu_row(options, target, shape, requests, answered))
+            heads = (
+                *("what", "worker µs", "shipper + database µs", "supervisor µs"),
+                *("answers/s", "requests", "errors"),
+            )
+            print(table(f"Processor time of a request, {shown(shape)}", heads, rows))
+            print(check_rows(targets, answered), "\n", flush=True)
+
+
+def _cpu_row(
+    options: Options, target: Target, shape: Shape, requests: int, answered: dict[str, int]
+) -> list[str]:
+    gateway = target.gateway
+    # Caches fill and lazy imports happen before the count begins.
+    warm = target.load(options, shape, seconds=30, warmup=0, requests=2000)
+    wait_until_quiet(target.pids())
+    workers = gateway.worker_pids if gateway else target.pids()
+    shippers = gateway.shipper_pids if gateway else []
+    parents = [gateway.process.pid] if gateway else []
+    before = [_spent(pids) for pids in (workers, shippers, parents)]
+    result = target.load(options, shape, seconds=300, warmup=0, requests=requests)
+    # Rows that wait in the spool are part of the cost.
+    wait_until_quiet(target.pids(), limit_s=120)
+    after = [_spent(pids) for pids in (workers, shippers, parents)]
+    answered[target.name] = warm.good_total + result.good_total
+    each = [(b - a) / max(result.good_total, 1) * 1e6 for a, b in zip(before, after, strict=True)]
+    options.results[f"cpu/{shape}/{target.name}"] = {
+        "worker_us": each[0],
+        "shipper_us": each[1],
+        "supervisor_us": each[2],
+        "load": result.raw,
+    }
+    return [
+        target.name,
+        number(each[0]),
+        number(each[1]) if shippers else "-",
+        number(each[2]) if parents else "-",
+        number(result.throughput),
+        f"{result.good_total:,}",
+        str(result.errors),
+    ]
+
+
+def memory_growth(options: Options) -> None:
+    """Resident memory when idle, after 50,000 and after 200,000 requests."""
+    with ExitStack() as stack:
+        mock = stack.enter_context(Mock())
+        gateway = stack.enter_context(Gateway(mock))
+        target = gateway_target(gateway)
+        rows = []
+        answered = 0
+        for done in (0, 1, 50_000, 200_000):
+            if done > answered:
+                say(f"  up to {done:,} requests")
+                more = done - answered
+                result = target.load(options, "small", seconds=600, warmup=0, requests=more)
+                answered += result.good_total
+            wait_until_quiet(gateway.pids, limit_s=120)
+            rows.append([f"after {answered:,}" if done else "idle", *_memory_cells(gateway)])
+            options.results[f"memory/{done}"] = memory(gateway.worker_pids[0]).rss
+        heads = [
+            "requests",
+            *(
+                f"{who} {what} MB"
+                for who in ("worker", "shipper", "supervisor")
+                for what in ("RSS", "PSS")
+            ),
+        ]
+        print(table("Memory, one worker, recording on", heads, rows))
+        growth = options.results["memory/200000"] / options.results["memory/50000"]
+        print(f"worker after 200,000 requests / after 50,000: {growth:.3f}x")
+        print(check_rows([target], {target.name: answered}), "\n", flush=True)
+
+
+def _memory_cells(gateway: Gateway) -> list[str]:
+    cells = []
+    for pids in (gateway.worker_pids, gateway.shipper_pids, [gateway.process.pid]):
+        sizes = [memory(pid) for pid in pids]
+        cells += [f"{sum(s.rss for s in sizes):.1f}", f"{sum(s.pss for s in sizes):.1f}"]
+    return cells
+
+
+def start(options: Options) -> None:
+    """Time from the start of the process to the first answer."""
+    request = options.body("native", "small").read_bytes()
+    rows = []
+    for records in (True, False):
+        times = []
+        for run in range(max(options.runs, 3)):
+            say(f"  recording {'on' if records else 'off'}, start {run + 1}")
+            with Mock() as mock:
+                gateway = Gateway(mock, records=records)
+                try:
+                    times.append(_first_answer(gateway, request) - gateway.started_at)
+                finally:
+                    gateway.__exit__()
+        options.results[f"start/{'on' if records else 'off'}"] = times
+        name = "recording on, new embedded database" if records else "recording off"
+        rows.append([name, f"{median(times):.2f}", f"{min(times):.2f}", f"{max(times):.2f}"])
+    print(
+        table("Start to first answer", ("what", "median s", "least s", "most s"), rows), flush=True
+    )
+
+
+def _first_answer(gateway: Gateway, request: bytes) -> float:
+    head = f"POST /inference HTTP/1.1\r\nhost: x\r\ncontent-length: {len(request)}\r\n\r\n".encode()
+    while time.monotonic() - gateway.started_at < 60 and gateway.process.poll() is None:
+        with socket.socket() as client:
+            # It listens before a worker is there to accept: the answer then comes late, not never.
+            client.settimeout(60)
+            if client.connect_ex(("127.0.0.1", gateway.port)) == 0:
+                client.sendall(head + request)
+                if client.recv(65536).startswith(b"HTTP/1.1 200"):
+                    return time.monotonic()
+        time.sleep(0.002)
+    raise SystemExit(f"benchmarks: no answer: {Path(gateway.log_path).read_text()}")

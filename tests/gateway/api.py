@@ -110,20 +110,32 @@ class Api:
     def json_row(self, inference_id: str) -> dict[str, Any]:
         return self.row(inference_id, "JsonInference")
 
-    def model_rows(self, inference_id: str) -> list[dict[str, Any]]:
-        """The model rows of an inference whose own row is already there."""
-        rows = self.sql(
-            "SELECT * FROM ModelInference WHERE inference_id = {id:UUID} ORDER BY id",
-            id=inference_id,
-        )
+    def model_rows(self, inference_id: str, count: int = 1) -> list[dict[str, Any]]:
+        """The model rows of an inference, waited for: exactly ``count`` of them."""
+        ends = time.monotonic() + 30
+        while True:
+            rows = self.sql(
+                "SELECT * FROM ModelInference WHERE inference_id = {id:UUID} ORDER BY id",
+                id=inference_id,
+            )
+            if len(rows) >= count:
+                break
+            assert time.monotonic() < ends, f"no model rows of {inference_id}"
+            time.sleep(0.05)
+        assert len(rows) == count
         for row in rows:
             row["input_messages"] = json.loads(row["input_messages"])
             row["output"] = json.loads(row["output"])
         return rows
 
+    def model_row(self, inference_id: str) -> dict[str, Any]:
+        return self.model_rows(inference_id)[0]
+
     def has_row(self, inference_id: str, table: str = "ChatInference") -> bool:
         """Whether it is there once everything answered so far has been written."""
         marker = self.ok(model_name="dummy::text")["inference_id"]
         self.row(marker)
-        found = self.sql(f"SELECT count() AS n FROM {table} WHERE id = {{id:UUID}}", id=inference_id)
+        found = self.sql(
+            f"SELECT count() AS n FROM {table} WHERE id = {{id:UUID}}", id=inference_id
+        )
         return int(found[0]["n"]) > 0

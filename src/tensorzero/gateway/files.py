@@ -175,4 +175,3 @@ class RequestFiles:
         file.storage_path = storage_path(kind, content)
         if self.store is not None:
             await self.store.put(file.storage_path.path, base64.b64decode(content.data))
-

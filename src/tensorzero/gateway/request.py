@@ -180,9 +180,7 @@ _PARAMS = {
 
 
 def _tags(value: Any, path: str) -> dict[str, str]:
-    return {
-        key: string(entry, f"{path}.{key[:64]}") for key, entry in mapping(value, path).items()
-    }
+    return {key: string(entry, f"{path}.{key[:64]}") for key, entry in mapping(value, path).items()}
 
 
 def _credentials(value: Any, path: str) -> dict[str, str]:

@@ -185,14 +185,14 @@ class Template:
                 self._compiled.root_render_func(self._compiled.new_context(values))
             )
         except RecursionError:
-            raise self._failure("recursion limit exceeded", 0) from None
+            raise self._failure("recursion limit exceeded", self.key, 0) from None
         except Exception as error:  # whatever a template's author did wrong ends here
-            raise self._failure(_cause(error), _line(error, self.key)) from None
+            raise self._failure(_cause(error), *_place(error, self.key)) from None
 
-    def _failure(self, cause: str, line: int) -> TemplateRenderError:
+    def _failure(self, cause: str, place: str, line: int) -> TemplateRenderError:
         text = f"Error rendering template {self.key}: Could not render template: {cause}"
-        text += f" (in {self.key}:{line})"
-        lines = self._source.splitlines()
+        text += f" (in {place}:{line})"
+        lines = self._source.splitlines() if place == self.key else []
         if 0 < line <= len(lines):
             text += f"\n{lines[line - 1]}"
         return TemplateRenderError(self.key, text)
@@ -206,13 +206,14 @@ def _cause(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _line(error: Exception, key: str) -> int:
-    """The line of the template in which the error arose."""
-    line = 0
-    for frame in traceback.extract_tb(error.__traceback__):
-        if frame.filename == key and frame.lineno is not None:
-            line = frame.lineno
-    return line
+def _place(error: Exception, key: str) -> tuple[str, int]:
+    """The template in which the error arose (an included one, maybe), and the line there."""
+    place, line = key, 0
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        template = frame.f_globals.get("__jinja_template__")
+        if isinstance(template, jinja2.Template):
+            place, line = template.name or key, template.get_corresponding_lineno(number)
+    return place, line
 
 
 class TemplateEngine:

@@ -81,6 +81,11 @@ class ResponseStream:
     async def __anext__(self) -> bytes: ...
     async def read(self) -> bytes:
         """The rest of the body."""
+    def finish(self, linger_s: float = 1.0) -> None:
+        """End reading early without losing the connection: never waits, drops what is left.
+
+        The connection is closed if the answer does not end within ``linger_s`` seconds.
+        """
     async def aclose(self) -> None: ...
     async def __aenter__(self) -> Self: ...
     async def __aexit__(

@@ -361,6 +361,7 @@ cdef class Inbox:
     cdef Py_ssize_t size
     cdef bint paused
     cdef bint finished
+    cdef bint dropping           # nobody reads on, but the connection may yet serve again
     cdef object error
     cdef object waiter
 
@@ -373,6 +374,8 @@ cdef class Inbox:
         return 0
 
     cdef int put(self, bytes data) except -1:
+        if self.dropping:
+            return 0
         self.pieces.append(data)
         self.size += PyBytes_GET_SIZE(data)
         if self.size > STREAM_PAUSE_BYTES and not self.paused:
@@ -400,6 +403,8 @@ cdef class Inbox:
     cdef int abandon(self) except -1:
         """Nobody reads on: an unfinished answer closes its connection."""
         cdef Connection connection = self.connection
+        if self.dropping:
+            return 0
         self.connection = None
         self.pieces.clear()
         self.size = 0
@@ -409,6 +414,20 @@ cdef class Inbox:
             self.wake()
         if connection is not None:
             connection.close()
+        return 0
+
+
+    cdef int drop_rest(self, double seconds) except -1:
+        """Nobody reads on, and the answer should end within ``seconds``."""
+        cdef Connection connection = self.connection
+        self.pieces.clear()
+        self.size = 0
+        self.dropping = True
+        if connection is not None:
+            if self.paused:
+                self.paused = False
+                connection.transport.resume_reading()
+            connection.hurry(seconds)
         return 0
 
 
@@ -475,6 +494,11 @@ cdef class ResponseStream(Answer):
         async for data in self:
             pieces.append(data)
         return b"".join(pieces)
+
+    def finish(self, double linger_s=1.0):
+        """The caller has all it needs: what is left is dropped, so that the connection can serve
+        again. It is closed if the answer does not end within ``linger_s`` seconds."""
+        self.inbox.drop_rest(linger_s)
 
     async def aclose(self):
         """Close an unfinished stream and its connection; harmless on a finished one."""
@@ -854,6 +878,15 @@ cdef class Connection:
         self.origin.forget(self)
         if self.transport is not None:
             self.transport.abort()
+        return 0
+
+    cdef int hurry(self, double seconds) except -1:
+        """Bring the deadline of the exchange forward."""
+        cdef double now = monotonic()
+        if now + seconds < self.deadline:
+            self.deadline = now + seconds
+            if self.deadline < self.pool.timer_at:
+                self.pool.watch(self.deadline, now)
         return 0
 
     cdef int check(self, double now) except -1:

@@ -99,9 +99,10 @@ def call(
     debug: bool = False,
     max_body_bytes: int = 2**26,
     times: int = 1,
+    rest_s: float = 0.0,
     **config: Any,
 ) -> Outcome:
-    """One call (or ``times``) of a provider; without a script the server says hello."""
+    """One call (or ``times``, ``rest_s`` apart) of a provider; without a script the server says hello."""
     if files is not None or given.files is None:
         given.files = Files(files or {})
 
@@ -121,7 +122,9 @@ def call(
             attempt = Attempt("m", "p", MODEL_INFERENCE_ID, dict(credentials or {}))
             outcome = Outcome(server.seen)
             try:
-                for _ in range(times):
+                for turn in range(times):
+                    if turn:
+                        await asyncio.sleep(rest_s)
                     if given.stream:
                         opened = await provider.stream(given, attempt)
                         outcome.raw_request = opened.raw_request

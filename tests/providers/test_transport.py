@@ -149,10 +149,19 @@ def test_a_kept_alive_connection_is_used_again_and_a_closed_one_replaced() -> No
     assert len(outcome.seen) == 3
 
 
-def test_a_finished_stream_leaves_its_connection_usable() -> None:
-    outcome = call(request(stream=True), stream(CHUNK, DONE), times=3)
+@pytest.mark.parametrize("pause", [[], [0.05], [b"5\r\n: bye\r\n", 0.05]])
+def test_a_finished_stream_leaves_its_connection_usable(pause: Script) -> None:
+    """Also where the end of the body comes a while after the last event: nobody waits for it."""
+    end = [*pause, b"0\r\n\r\n"]
+    outcome = call(request(stream=True), stream(CHUNK, DONE, end=end), times=3, rest_s=0.1)
     assert len(outcome.items) == 1
     assert outcome.connections == 1
+
+
+def test_a_stream_that_goes_on_after_its_last_event_is_left() -> None:
+    outcome = call(request(stream=True), stream(CHUNK, DONE, end=[HANG]), times=2)
+    assert len(outcome.items) == 1
+    assert outcome.connections == 2
 
 
 # --- keys ----------------------------------------------------------------------------------------

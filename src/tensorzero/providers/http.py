@@ -279,6 +279,7 @@ class HttpProvider(ABC):
             async for data in response:
                 for event in parser.feed(data):
                     if reader.ends(event):
+                        response.finish()
                         return
                     item = self._event(reader, event, raw_request, target)
                     if item is not None:

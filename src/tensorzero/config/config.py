@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tensorzero.config.evaluation import EvaluationConfig, EvaluatorConfig
@@ -11,6 +11,7 @@ from tensorzero.config.function import FunctionConfig
 from tensorzero.config.gateway import ClickHouseConfig, GatewayConfig, ObjectStorageConfig
 from tensorzero.config.metric import MetricConfig
 from tensorzero.config.model import EmbeddingModelConfig, ModelConfig
+from tensorzero.config.rate_limit import RateLimitingConfig
 from tensorzero.config.shorthand import ShorthandModels
 from tensorzero.config.snapshot import Snapshot
 from tensorzero.templates import TemplateEngine
@@ -23,7 +24,8 @@ class Config:
     functions that evaluators add; ``tensorzero::default`` is not in it.
 
     ``tools`` maps keys to tools. ``shorthands`` makes models such as ``openai::gpt-5-mini``.
-    ``warnings`` are lines for the log at start.
+    ``warnings`` are lines for the log at start. ``unserved_variants`` says by (function, variant)
+    what this version cannot run.
     """
 
     gateway: GatewayConfig
@@ -36,12 +38,12 @@ class Config:
     evaluators: Mapping[str, Mapping[str, EvaluatorConfig]]
     evaluations: Mapping[str, EvaluationConfig]
     optimizers: Mapping[str, Mapping[str, Any]]
-    rate_limiting: Mapping[str, Any]
+    rate_limiting: RateLimitingConfig
     object_storage: ObjectStorageConfig | None
     clickhouse: ClickHouseConfig
     templates: TemplateEngine
     snapshot: Snapshot
     files: tuple[str, ...]
     warnings: tuple[str, ...]
-    unserved_variants: frozenset[tuple[str, str]] = frozenset()
+    unserved_variants: Mapping[tuple[str, str], str] = field(default_factory=dict)
     unserved_providers: frozenset[tuple[str, str]] = frozenset()

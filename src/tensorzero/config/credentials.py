@@ -26,6 +26,10 @@ class CredentialPair:
     default: CredentialLocation
     fallback: CredentialLocation
 
+    @property
+    def halves(self) -> list[CredentialLocation]:
+        return [self.default, self.fallback]
+
 
 Location = CredentialLocation | CredentialPair
 

@@ -7,13 +7,14 @@ from typing import Any
 
 from tensorzero.config.config import Config
 from tensorzero.config.function import FunctionConfig
-from tensorzero.config.read_variants import VariantReader
+from tensorzero.config.read_templates import TemplateSources
+from tensorzero.config.read_variants import DYNAMIC_NAME, VariantReader
 from tensorzero.config.reader import Faults, Table
 from tensorzero.config.variant import VariantConfig
 from tensorzero.templates import TemplateEngine, TemplateError
 from tensorzero.types.errors import ConfigError, DynamicTemplateLoad
 
-NAME = "tensorzero::dynamic_variant"
+NAME = DYNAMIC_NAME
 
 
 def load_dynamic_variant(
@@ -24,7 +25,7 @@ def load_dynamic_variant(
     Raises ``Config`` with every fault, ``DynamicTemplateLoad`` for a template that does not parse.
     """
     faults = Faults()
-    sources: dict[str, str] = {}
+    sources = TemplateSources()
     reader = VariantReader(
         function_name=function.name,
         function_type=function.type,
@@ -34,11 +35,12 @@ def load_dynamic_variant(
         embedding_models=frozenset(config.embedding_models),
         global_ms=config.gateway.global_outbound_http_timeout_ms,
         sources=sources,
+        credentials=None,
     )
     variant = reader.read(NAME, Table(dict(table), "internal_dynamic_variant_config", faults))
     if faults.errors or variant is None:
         raise ConfigError("; ".join(faults.errors))
     try:
-        return variant, config.templates.with_templates(sources)
+        return variant, config.templates.with_templates(sources.texts)
     except TemplateError as error:
         raise DynamicTemplateLoad(str(error)) from None

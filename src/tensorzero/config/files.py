@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import tomli  # TOML 1.1; the standard library reads 1.0
 
 from tensorzero.config.errors import ConfigErrors
 
@@ -45,8 +46,8 @@ def glob_to_regex(pattern: str) -> re.Pattern[str]:
         elif char == "[" and closing > 0:
             body = pattern[at + 1 : closing]
             negated = body[0] in "!^"
-            body = (body[1:] if negated else body).replace("\\", "\\\\")
-            out.append(f"[{'^' if negated else ''}{body}]")
+            inner = re.sub(r"([\[\]\\&|~^])", r"\\\1", body[1:] if negated else body)
+            out.append(f"(?!/)[{'^' if negated else ''}{inner}]")
             at = closing
         elif char == "{":
             depth += 1
@@ -65,7 +66,7 @@ def glob_to_regex(pattern: str) -> re.Pattern[str]:
         raise ConfigErrors([f"Error using glob: `{pattern}`: {error}"]) from None
 
 
-def find_files(pattern: str) -> list[Path]:
+def find_files(pattern: str, warn: Callable[[str], None]) -> list[Path]:
     """The files that match, sorted by path; raises ``ConfigErrors`` when there are none."""
     parts = Path(pattern).parts
     base_parts: list[str] = []
@@ -79,14 +80,17 @@ def find_files(pattern: str) -> list[Path]:
         found = [base]
     elif base.is_dir():
         regex = glob_to_regex(os.path.normpath(pattern))
-        found = [path for path in _walk(base) if regex.fullmatch(os.path.normpath(path))]
+        found = [path for path in _walk(base, warn) if regex.fullmatch(os.path.normpath(path))]
     if not found:
         raise ConfigErrors([f"Error using glob: `{pattern}`: {NO_MATCH}"])
     return sorted(found, key=str)
 
 
-def _walk(base: Path) -> Iterator[Path]:
-    for folder, names, files in os.walk(base, followlinks=False):
+def _walk(base: Path, warn: Callable[[str], None]) -> Iterator[Path]:
+    def unreadable(error: OSError) -> None:
+        warn(f"`{error.filename}` cannot be read ({error.strerror}): skipped")
+
+    for folder, names, files in os.walk(base, onerror=unreadable, followlinks=False):
         # Kubernetes mounts keep every file twice: in `..<date>` and as links beside it.
         names[:] = sorted(name for name in names if not name.startswith(".."))
         for name in sorted(files):
@@ -95,29 +99,42 @@ def _walk(base: Path) -> Iterator[Path]:
                 yield path
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A value together with the file that holds it."""
+KeyPath = tuple[str, ...]
 
-    value: Any
-    file: Path
+
+def dotted(path: KeyPath) -> str:
+    """A path as error texts show it."""
+    return ".".join(path)
 
 
 @dataclass(slots=True)
 class Merged:
-    """All files as one table; ``origin`` tells which file a leaf came from, by dotted path."""
+    """All files as one table; ``origin`` tells which file a key came from, by its path."""
 
     table: dict[str, Any]
-    origin: dict[str, Path]
+    origin: dict[KeyPath, Path]
     files: list[Path]
 
-    def file_of(self, path: str) -> Path:
+    def file_of(self, path: KeyPath) -> Path:
         """The file that holds the key, or the one that holds its table."""
         while path:
             if path in self.origin:
                 return self.origin[path]
-            path = path.rpartition(".")[0]
+            path = path[:-1]
         return self.files[0] if self.files else Path(".")
+
+    def locator(self) -> Callable[[str], str | None]:
+        """Finds the file of a dotted path, or that of the nearest table around it."""
+        files = {dotted(path): str(file) for path, file in self.origin.items()}
+
+        def locate(path: str) -> str | None:
+            while path:
+                if path in files:
+                    return files[path]
+                path = path.rpartition(".")[0]
+            return None
+
+        return locate
 
 
 def read_files(files: list[Path]) -> Merged:
@@ -126,20 +143,38 @@ def read_files(files: list[Path]) -> Merged:
     merged = Merged({}, {}, files)
     for file in files:
         try:
-            table = tomllib.loads(file.read_text(encoding="utf-8"))
+            # Decoded by hand: text mode would turn CRLF inside strings into LF.
+            table = tomli.loads(file.read_bytes().decode("utf-8-sig"))
         except (OSError, UnicodeDecodeError) as error:
             errors.append(f"Failed to read config file `{file}`: {error}")
-            continue
-        except tomllib.TOMLDecodeError as error:
-            errors.append(f"Failed to parse config file as valid TOML: {file}: {error}")
-            continue
-        _merge(merged, merged.table, table, file, "", errors)
+        except (ValueError, RecursionError) as error:
+            errors.append(f"Failed to parse config file as valid TOML: {file}: {_reason(error)}")
+        else:
+            _merge(merged, merged.table, table, file, (), errors)
     if errors:
         raise ConfigErrors(errors)
     return merged
 
 
-def _toml_type(value: Any) -> str:
+def _reason(error: Exception) -> str:
+    """The parser's reason; a key that occurs twice is called that, by its name."""
+    if not isinstance(error, tomli.TOMLDecodeError):
+        return str(error)
+    twice = re.match(r"Cannot declare \((.*?),?\) twice", error.msg)
+    at = f"at line {error.lineno}, column {error.colno}"
+    if twice is not None:
+        name = ".".join(part.strip().strip("'\"") for part in twice[1].split(","))
+        return f"duplicate key `{name}`: the table is declared twice ({at})"
+    if error.msg == "Cannot overwrite a value":
+        line = error.doc[: error.pos].rpartition("\n")[2]
+        key, equals, _ = line.partition("=")
+        shown = f" `{key.strip()}`" if equals else ""
+        return f"duplicate key{shown}: it has a value already ({at})"
+    return str(error)
+
+
+def toml_kind(value: Any) -> str:
+    """The name of a value's type in TOML's terms."""
     names = {bool: "boolean", int: "integer", float: "float", str: "string", list: "array"}
     return names.get(type(value), "table" if isinstance(value, dict) else "datetime")
 
@@ -149,30 +184,25 @@ def _merge(
     into: dict[str, Any],
     table: dict[str, Any],
     file: Path,
-    prefix: str,
+    prefix: KeyPath,
     errors: list[str],
 ) -> None:
     for key, value in table.items():
-        path = f"{prefix}.{key}" if prefix else key
+        path = (*prefix, key)
         if key not in into:
+            merged.origin[path] = file
+            into[key] = {} if isinstance(value, dict) else value
             if isinstance(value, dict):
-                into[key] = {}
-                merged.origin[path] = file
                 _merge(merged, into[key], value, file, path, errors)
-            else:
-                into[key] = value
-                merged.origin[path] = file
         elif isinstance(into[key], dict) and isinstance(value, dict):
             _merge(merged, into[key], value, file, path, errors)
         elif isinstance(into[key], dict):
-            first = merged.origin[path]
             errors.append(
-                f"`{path}`: Cannot merge `{_toml_type(value)}` from file `{file}` into a table "
-                f"from file `{first}`"
+                f"`{dotted(path)}`: Cannot merge `{toml_kind(value)}` from file `{file}` into a "
+                f"table from file `{merged.origin[path]}`"
             )
         else:
-            first = merged.origin[path]
             errors.append(
-                f"`{path}`: Found duplicate values in globbed TOML config files `{first}` and "
-                f"`{file}`"
+                f"`{dotted(path)}`: Found duplicate values in globbed TOML config files "
+                f"`{merged.origin[path]}` and `{file}`"
             )

@@ -1,35 +1,45 @@
-"""Loads a configuration: find, read, merge, resolve, check, compile."""
+"""Loads a configuration: find, read, merge, resolve, check, compile.
+
+Every fault is noted and the reading goes on, so that all are reported together; only what the
+files themselves have wrong (a glob without match, TOML that does not parse, values given twice)
+ends the reading at once.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from tensorzero.config.config import Config
+from tensorzero.config.credential_defaults import CredentialReader
 from tensorzero.config.errors import ConfigErrors
 from tensorzero.config.files import Merged, find_files, read_files
-from tensorzero.config.function import FunctionConfig
-from tensorzero.config.model import ModelConfig
 from tensorzero.config.paths import PathResolver
-from tensorzero.config.provider_types import SERVED_PROVIDERS, SERVED_VARIANTS
-from tensorzero.config.read_functions import (
-    FunctionReader,
-    read_evaluations,
-    read_metrics,
-    read_tools,
+from tensorzero.config.reachability import check_namespaces
+from tensorzero.config.read_evaluators import read_evaluations
+from tensorzero.config.read_functions import FunctionReader
+from tensorzero.config.read_gateway import read_gateway
+from tensorzero.config.read_metrics import read_metrics
+from tensorzero.config.read_models import read_embedding_models, read_models
+from tensorzero.config.read_optimizers import read_optimizers
+from tensorzero.config.read_provider_types import read_provider_types
+from tensorzero.config.read_rate_limits import read_rate_limits
+from tensorzero.config.read_storage import (
+    read_clickhouse,
+    read_ignored_sections,
+    read_object_storage,
 )
-from tensorzero.config.read_gateway import read_gateway, read_object_storage, read_small_sections
-from tensorzero.config.read_models import (
-    CredentialDefaults,
-    read_embedding_models,
-    read_models,
-    read_provider_types,
-)
+from tensorzero.config.read_templates import TemplateSources
+from tensorzero.config.read_tools import read_tools
 from tensorzero.config.reader import Faults, Table
+from tensorzero.config.served import unserved_providers, unserved_variants
 from tensorzero.config.shorthand import ShorthandModels
 from tensorzero.config.snapshot import make_snapshot
-from tensorzero.config.variant import ChatCompletionConfig
 from tensorzero.templates import TemplateEngine, TemplateError
+
+log = logging.getLogger(__name__)
 
 
 def load(
@@ -39,24 +49,31 @@ def load(
 
     Raises ``ConfigErrors`` with every fault that was found.
     """
-    return _build(read_files(find_files(pattern)), environ, check_credentials)
+    skipped: list[str] = []
+    files = find_files(pattern, skipped.append)
+    return _build(read_files(files), environ, check_credentials, skipped)
 
 
 def load_default(*, environ: Mapping[str, str] = os.environ) -> Config:
     """As if from an empty file: models by shorthand only."""
-    return _build(Merged({}, {}, []), environ, True)
+    return _build(Merged({}, {}, []), environ, True, [])
 
 
-def _build(merged: Merged, environ: Mapping[str, str], check_credentials: bool) -> Config:
-    faults = Faults()
-    PathResolver(merged, faults).resolve()
+def _build(
+    merged: Merged, environ: Mapping[str, str], check_credentials: bool, skipped: list[str]
+) -> Config:
+    faults = Faults(merged.locator())
+    for text in skipped:
+        faults.warn(text)
+    paths = PathResolver(merged, faults)
+    paths.resolve()
     root = Table(merged.table, "", faults)
-    gateway, migrations_off = read_gateway(root)
+    gateway, migrations_off = read_gateway(root, paths.base_path)
     global_ms = gateway.global_outbound_http_timeout_ms
-    defaults = CredentialDefaults(environ, check_credentials)
-    read_provider_types(root, defaults)
-    models = read_models(root, defaults, global_ms)
-    embedding_models = read_embedding_models(root, defaults, global_ms)
+    credentials = CredentialReader(environ, check_credentials, faults.warn)
+    read_provider_types(root, credentials)
+    models = read_models(root, credentials, global_ms)
+    embedding_models = read_embedding_models(root, credentials, global_ms)
     tools = read_tools(root)
     metrics = read_metrics(root)
     reader = FunctionReader(
@@ -65,102 +82,83 @@ def _build(merged: Merged, environ: Mapping[str, str], check_credentials: bool) 
         models=models,
         embedding_models=frozenset(embedding_models),
         global_ms=global_ms,
+        credentials=credentials,
     )
     functions = reader.read(root)
-    evaluations = read_evaluations(root, functions, metrics)
-    optimizers = {name: dict(table.value) for name, table in root.tables("optimizers").items()}
+    evaluations = read_evaluations(root, functions, reader.evaluator_reader)
+    functions = {**functions, **reader.evaluator_reader.judges}
+    optimizers = read_optimizers(root)
     storage = read_object_storage(root, environ)
-    clickhouse = read_small_sections(root, migrations_off)
+    clickhouse = read_clickhouse(root, migrations_off)
+    read_ignored_sections(root)
+    rate_limiting = read_rate_limits(root)
     root.finish()
-    base_path = gateway.template_base_path
-    if base_path is not None and not base_path.is_absolute():
-        where = merged.file_of("gateway.template_filesystem_access.base_path")
-        base_path = (where.parent / base_path).resolve()
-        if not base_path.is_dir():
-            faults.error(
-                "`gateway.template_filesystem_access.base_path`: Failed to resolve path "
-                f"`{gateway.template_base_path}` (base: `{where.parent}`): not a directory"
-            )
-    engine = TemplateEngine({})
-    try:
-        engine = TemplateEngine(reader.sources, base_path=base_path, debug=gateway.debug)
-    except TemplateError as error:
-        faults.error(str(error))
-    else:
-        _check_legacy_templates(functions, engine, faults)
+    check_namespaces(functions, models, faults)
+    engine, extra_templates = _compile(reader.sources, paths.base_path, gateway.debug, faults)
+    unserved = unserved_variants(functions, models, faults)
+    providers = unserved_providers(models, faults)
+    if embedding_models:
+        faults.warn("embedding_models: embeddings are not served by this version yet")
+    if optimizers:
+        faults.warn("optimizers: optimization jobs are not served by this version yet")
     if faults.errors:
         raise ConfigErrors(faults.errors)
-    unserved_variants, unserved_providers = _unserved(functions, models, faults)
+    credentials.warn = log.warning
     table = {key: value for key, value in merged.table.items() if value != {}}
-    access = merged.table.get("gateway", {}).get("template_filesystem_access", {})
-    access.pop("base_path", None)
     return Config(
         gateway=gateway,
         functions=functions,
         models=models,
         embedding_models=embedding_models,
-        shorthands=ShorthandModels(defaults),
+        shorthands=ShorthandModels(credentials),
         tools=tools,
         metrics=metrics,
         evaluators=reader.evaluators,
         evaluations=evaluations,
         optimizers=optimizers,
-        rate_limiting=dict(merged.table.get("rate_limiting", {})),
+        rate_limiting=rate_limiting,
         object_storage=storage,
         clickhouse=clickhouse,
         templates=engine,
-        snapshot=make_snapshot(table, engine.extra_templates),
+        snapshot=make_snapshot(table, extra_templates),
         files=tuple(str(file) for file in merged.files),
-        warnings=(*faults.warnings, *engine.warnings),
-        unserved_variants=unserved_variants,
-        unserved_providers=unserved_providers,
+        warnings=tuple(faults.warnings),
+        unserved_variants=unserved,
+        unserved_providers=providers,
     )
 
 
-def _check_legacy_templates(
-    functions: Mapping[str, FunctionConfig], engine: TemplateEngine, faults: Faults
-) -> None:
-    """A legacy template without schema may use its one variable only."""
-    for function in functions.values():
-        for variant in function.variants.values():
-            if not isinstance(variant, ChatCompletionConfig):
-                continue
-            for template in variant.templates.values():
-                if not template.implicit:
-                    continue
-                allowed = f"{template.name}_text"
-                used = sorted(engine.template(template.key).variables)
-                if [name for name in used if name != allowed]:
-                    faults.error(
-                        f"`functions.{function.name}.variants.{variant.name}."
-                        f"{template.name}_template`: template needs variables: "
-                        f"[{', '.join(used)}] but only `{allowed}` is allowed when template has no "
-                        "schema"
-                    )
+def _compile(
+    sources: TemplateSources, base_path: Path | None, debug: bool, faults: Faults
+) -> tuple[TemplateEngine, Mapping[str, str]]:
+    """All templates, and the ones that they include from the base path.
 
-
-def _unserved(
-    functions: Mapping[str, FunctionConfig], models: Mapping[str, ModelConfig], faults: Faults
-) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]:
-    """What was read but cannot be run yet, with one warning each."""
-    variants: set[tuple[str, str]] = set()
-    providers: set[tuple[str, str]] = set()
-    for function in functions.values():
-        for variant in function.variants.values():
-            if variant.type not in SERVED_VARIANTS:
-                variants.add((function.name, variant.name))
-                faults.warn(
-                    f"functions.{function.name}.variants.{variant.name}: variants of type "
-                    f"`{variant.type}` are not served by this version yet: it is never sampled"
-                )
-    for model in models.values():
-        for provider in model.providers:
-            responses = provider.options.get("api_type") == "responses"
-            if provider.type not in SERVED_PROVIDERS or responses:
-                providers.add((model.name, provider.name))
-                faults.warn(
-                    f"models.{model.name}.providers.{provider.name}: providers of type "
-                    f"`{provider.type}`{' with the Responses API' if responses else ''} are not "
-                    "served by this version yet: attempts on it fail"
-                )
-    return frozenset(variants), frozenset(providers)
+    A template that does not parse is noted and left out, so that the others are checked too.
+    """
+    texts = dict(sources.texts)
+    while True:
+        try:
+            engine = TemplateEngine(texts, base_path=base_path, debug=debug)
+            break
+        except TemplateError as error:
+            faults.error(str(error))
+            if error.template not in texts:  # an included one, or several computed names
+                return TemplateEngine({}), {}
+            del texts[error.template]
+    for text in engine.warnings:
+        faults.warn(text)
+    extra_templates = engine.extra_templates
+    judges = dict(sources.judges)
+    while judges:
+        # Added after includes have been looked for: theirs work if another template has them.
+        try:
+            engine = engine.with_templates(judges)
+            break
+        except TemplateError as error:
+            faults.error(str(error))
+            if error.template not in judges:
+                return engine, extra_templates
+            del judges[error.template]
+    known = [entry for entry in sources.implicit if entry[2] in texts or entry[2] in judges]
+    TemplateSources(implicit=known).check_implicit(engine, faults)
+    return engine, extra_templates

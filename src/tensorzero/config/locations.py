@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 from tensorzero.config.credentials import (
@@ -10,7 +11,6 @@ from tensorzero.config.credentials import (
     CredentialLocation,
     CredentialPair,
     DynamicCredential,
-    FallbackCredential,
     FileCredential,
     Location,
     LocationKind,
@@ -57,13 +57,30 @@ def _single(value: Any) -> CredentialLocation:
     )
 
 
-def read_location(location: Location, environ: Mapping[str, str], provider: str) -> Credential:
-    """The credential at a location; raises ``LocationError`` naming the variable or file."""
-    if isinstance(location, CredentialPair):
-        return FallbackCredential(
-            read_location(location.default, environ, provider),
-            read_location(location.fallback, environ, provider),
-        )
+class CredentialMissing(LocationError):
+    """A variable or file that is not there; ``reason`` is the text without the provider."""
+
+    def __init__(self, provider: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"API key missing for provider {provider}: {reason}")
+
+
+def variable(environ: Mapping[str, str], name: str) -> str | None:
+    """The value of an environment variable; one that is not UTF-8 counts as missing."""
+    value = environ.get(name)
+    if value is None:
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return None
+    return value
+
+
+def read_location(
+    location: CredentialLocation, environ: Mapping[str, str], provider: str
+) -> Credential:
+    """The credential at a location; raises ``CredentialMissing`` naming the variable or file."""
     if location.kind == "none":
         return NoCredential()
     if location.kind == "sdk":
@@ -71,27 +88,21 @@ def read_location(location: Location, environ: Mapping[str, str], provider: str)
     if location.kind == "dynamic":
         return DynamicCredential(location.name)
     if location.kind == "env":
-        value = environ.get(location.name)
+        value = variable(environ, location.name)
         if value is None:
-            raise LocationError(
-                f"API key missing for provider {provider}: Environment variable `{location.name}` "
-                "is missing"
-            )
+            raise CredentialMissing(provider, f"Environment variable `{location.name}` is missing")
         return StaticCredential(value)
     path = location.name
     if location.kind == "path_from_env":
-        named = environ.get(location.name)
+        named = variable(environ, location.name)
         if named is None:
-            raise LocationError(
-                f"API key missing for provider {provider}: Environment variable `{location.name}` "
-                "for credentials path is missing"
+            raise CredentialMissing(
+                provider,
+                f"Environment variable `{location.name}` for credentials path is missing",
             )
         path = named
     try:
-        with open(path, encoding="utf-8") as file:
-            return FileCredential(file.read())
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise LocationError(
-            f"API key missing for provider {provider}: Failed to read credentials file - {reason}"
-        ) from None
+        return FileCredential(Path(path).read_bytes().decode())
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or "not a UTF-8 file"
+        raise CredentialMissing(provider, f"Failed to read credentials file - {reason}") from None

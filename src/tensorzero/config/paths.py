@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tensorzero.config.files import Merged
+from tensorzero.config.files import KeyPath, Merged, dotted, toml_kind
 from tensorzero.config.reader import Faults
 
 TEMPLATE_KEYS = ("system_template", "user_template", "assistant_template", "system_instructions")
@@ -36,87 +36,117 @@ class _Pending:
 
 
 class PathResolver:
-    """Replaces every path key of a merged config by the file it names."""
+    """Replaces every path key of a merged config by the file it names.
+
+    ``base_path`` is the directory of ``gateway.template_filesystem_access``, which is taken out
+    of the table: where a configuration lies is no part of it.
+    """
 
     def __init__(self, merged: Merged, faults: Faults) -> None:
         self.merged = merged
         self.faults = faults
         self.pending: list[_Pending] = []
+        self.base_path: Path | None = None
 
     def resolve(self) -> None:
         """Read all files; faults name the dotted key and the path."""
         root = self.merged.table
         for name, function in _tables(root.get("functions")):
-            where = f"functions.{name}"
+            where: KeyPath = ("functions", name)
             for key in SCHEMA_KEYS:
-                self._file(function, key, f"{where}.{key}")
+                self._file(function, key, where)
             self._named(function, "schemas", where)
             for variant_name, variant in _tables(function.get("variants")):
-                self._variant(variant, f"{where}.variants.{variant_name}")
+                self._variant(variant, (*where, "variants", variant_name))
             self._evaluators(function, where)
         for name, evaluation in _tables(root.get("evaluations")):
-            self._evaluators(evaluation, f"evaluations.{name}")
+            self._evaluators(evaluation, ("evaluations", name))
         for name, tool in _tables(root.get("tools")):
-            self._file(tool, "parameters", f"tools.{name}.parameters")
+            self._file(tool, "parameters", ("tools", name))
+        self._template_access()
         self._assign_keys()
 
-    def _evaluators(self, owner: dict[str, Any], where: str) -> None:
-        for name, evaluator in _tables(owner.get("evaluators")):
-            path = f"{where}.evaluators.{name}"
-            self._file(evaluator, "typescript_file", f"{path}.typescript_file")
-            for variant_name, variant in _tables(evaluator.get("variants")):
-                self._variant(variant, f"{path}.variants.{variant_name}")
+    def _template_access(self) -> None:
+        access: Any = self.merged.table.get("gateway")
+        access = access.get("template_filesystem_access") if isinstance(access, dict) else None
+        if isinstance(access, dict) and "base_path" in access:
+            path = ("gateway", "template_filesystem_access", "base_path")
+            self.base_path = self._real_path(access["base_path"], path)
+            if self.base_path is not None and not self.base_path.is_dir():
+                self._fault(path, f"Expected a directory, but '{self.base_path}' is a file.")
+            del access["base_path"]
 
-    def _variant(self, variant: dict[str, Any], where: str) -> None:
+    def _evaluators(self, owner: dict[str, Any], where: KeyPath) -> None:
+        for name, evaluator in _tables(owner.get("evaluators")):
+            path = (*where, "evaluators", name)
+            self._file(evaluator, "typescript_file", path)
+            for variant_name, variant in _tables(evaluator.get("variants")):
+                self._variant(variant, (*path, "variants", variant_name))
+
+    def _variant(self, variant: dict[str, Any], where: KeyPath) -> None:
         for key in TEMPLATE_KEYS:
-            self._file(variant, key, f"{where}.{key}")
+            self._file(variant, key, where)
         self._named(variant, "templates", where)
         wrappers = variant.get("input_wrappers")
         if isinstance(wrappers, dict):
             for key in ("system", "user", "assistant"):
-                self._file(wrappers, key, f"{where}.input_wrappers.{key}")
+                self._file(wrappers, key, (*where, "input_wrappers"))
         for part in ("evaluator", "fuser"):
             inner = variant.get(part)
             if isinstance(inner, dict):
-                self._variant(inner, f"{where}.{part}")
+                self._variant(inner, (*where, part))
 
-    def _named(self, owner: dict[str, Any], key: str, where: str) -> None:
+    def _named(self, owner: dict[str, Any], key: str, where: KeyPath) -> None:
         named = owner.get(key)
         if not isinstance(named, dict):
             return
-        for name, entry in named.items():
-            path = f"{where}.{key}.{name}"
+        for name, entry in list(named.items()):
+            path = (*where, key, name)
             if isinstance(entry, dict):
-                self._file(entry, "path", f"{path}.path")
+                self._file(entry, "path", path)
             else:
-                self.faults.error(f"`{path}`: Expected a table, found {_toml_kind(entry)}")
+                self._fault(path, f"Expected a table, found {toml_kind(entry)}")
+                named[name] = {"path": LoadedFile("", "")}
 
-    def _file(self, table: dict[str, Any], key: str, dotted: str) -> None:
+    def _fault(self, path: KeyPath, cause: str) -> None:
+        self.faults.error(f"`{dotted(path)}`: {cause}", dotted(path))
+
+    def _real_path(self, value: Any, path: KeyPath) -> Path | None:
+        """The canonical form of a path that must exist."""
+        if not isinstance(value, str):
+            self._fault(path, f"Expected a string, found {toml_kind(value)}")
+            return None
+        base = self.merged.file_of(path).parent.resolve()
+        try:
+            return (base / value).resolve(strict=True)
+        except (OSError, ValueError, RuntimeError) as error:  # NUL characters, circles of links
+            reason = getattr(error, "strerror", None) or str(error)
+            self._fault(path, f"Failed to resolve path `{value}` (base: `{base}`): {reason}")
+            return None
+
+    def _file(self, table: dict[str, Any], key: str, where: KeyPath) -> None:
         if key not in table:
             return
-        value = table[key]
-        if not isinstance(value, str):
-            self.faults.error(f"`{dotted}`: Expected a string, found {_toml_kind(value)}")
-            return
-        base = self.merged.file_of(dotted).parent.resolve()
-        path = base / value
-        try:
-            real = path.resolve(strict=True)
-        except OSError as error:
-            self.faults.error(
-                f"`{dotted}`: Failed to resolve path `{value}` (base: `{base}`): {error.strerror}"
-            )
+        path = (*where, key)
+        real = self._real_path(table[key], path)
+        # What could not be read has been reported: it must not be reported again as missing.
+        table[key] = LoadedFile("", "") if real is None else LoadedFile(str(real), "")
+        if real is None:
             return
         if real.is_dir():
-            self.faults.error(
-                f"`{dotted}`: Expected a file path, but '{real}' is a directory. Please provide a "
-                "path to a file."
+            self._fault(
+                path,
+                f"Expected a file path, but '{real}' is a directory. Please provide a path to a "
+                "file.",
             )
             return
+        if not real.is_file():
+            self._fault(path, f"Failed to read file at `{real}`: it is not a regular file")
+            return
         try:
-            content = real.read_text(encoding="utf-8")
+            content = real.read_bytes().decode()
         except (OSError, UnicodeDecodeError) as error:
-            self.faults.error(f"`{dotted}`: Failed to read file at `{real}`: {error}")
+            self._fault(path, f"Failed to read file at `{real}`: {error}")
             return
         self.pending.append(_Pending(table, key, real, content))
 
@@ -137,8 +167,3 @@ def _tables(value: Any) -> list[tuple[str, dict[str, Any]]]:
     if not isinstance(value, dict):
         return []
     return [(name, entry) for name, entry in value.items() if isinstance(entry, dict)]
-
-
-def _toml_kind(value: Any) -> str:
-    names: dict[type, str] = {bool: "boolean", int: "integer", float: "float", list: "array"}
-    return names.get(type(value), "table" if isinstance(value, dict) else "string")

@@ -14,7 +14,8 @@ GCP_KEY = "credential_location"
 @dataclass(frozen=True, slots=True)
 class ProviderType:
     """One type. ``keys`` maps each own key to its kind: ``str``, ``str!`` (required), ``bool``,
-    ``url``, ``url!``, ``tables``, ``map``, ``loc``. ``variable`` is the built-in credential."""
+    ``url``, ``url!``, ``tables``, ``map``, ``endpoint!``. ``variable`` is the built-in credential;
+    ``display_name`` stands in error texts at request time, ``start_name`` in those at start."""
 
     display_name: str
     keys: dict[str, str]
@@ -22,15 +23,20 @@ class ProviderType:
     optional_key: bool = False
     shorthand: bool = False
     credential_key: str | None = KEY
+    start_name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.start_name:
+            object.__setattr__(self, "start_name", self.display_name)
 
 
 _PLAIN = {"model_name": "str!"}
 _AWS = {
-    "region": "str!",
+    "region": "str",
     "endpoint_url": "str",
-    "access_key_id": "loc",
-    "secret_access_key": "loc",
-    "session_token": "loc",
+    "access_key_id": "str",
+    "secret_access_key": "str",
+    "session_token": "str",
     "allow_auto_detect_region": "bool",
 }
 _GCP = {"location": "str!", "project_id": "str!"}
@@ -48,34 +54,44 @@ PROVIDER_TYPES: dict[str, ProviderType] = {
         shorthand=True,
     ),
     "aws_bedrock": ProviderType(
-        "aws", {"model_id": "str!", **_AWS, "api_key": "loc"}, credential_key=None
+        "aws", {"model_id": "str!", **_AWS, "api_key": "str"}, credential_key=None
     ),
     "aws_sagemaker": ProviderType(
         "aws",
         {"endpoint_name": "str!", "model_name": "str!", "hosted_provider": "str!", **_AWS},
         credential_key=None,
     ),
-    "azure": ProviderType("Azure", {"deployment_id": "str!", "endpoint": "str!"}, "AZURE_API_KEY"),
-    "deepseek": ProviderType("DeepSeek", dict(_PLAIN), "DEEPSEEK_API_KEY", shorthand=True),
+    "azure": ProviderType(
+        "Azure", {"deployment_id": "str!", "endpoint": "endpoint!"}, "AZURE_API_KEY"
+    ),
+    "deepseek": ProviderType(
+        "DeepSeek", dict(_PLAIN), "DEEPSEEK_API_KEY", shorthand=True, start_name="Deepseek"
+    ),
     "fireworks": ProviderType(
         "Fireworks", {**_PLAIN, "parse_think_blocks": "bool"}, "FIREWORKS_API_KEY", shorthand=True
     ),
     "gcp_vertex_anthropic": ProviderType(
-        "GCPVertexAnthropic",
+        "GCP Vertex Gemini",
         {"model_id": "str!", **_GCP, "provider_tools": "tables"},
         "GCP_VERTEX_CREDENTIALS_PATH",
         shorthand=True,
         credential_key=GCP_KEY,
+        start_name="GCPVertexAnthropic",
     ),
     "gcp_vertex_gemini": ProviderType(
-        "GCPVertexGemini",
+        "GCP Vertex Gemini",
         {"model_id": "str", "endpoint_id": "str", **_GCP},
         "GCP_VERTEX_CREDENTIALS_PATH",
         shorthand=True,
         credential_key=GCP_KEY,
+        start_name="GCPVertexGemini",
     ),
     "google_ai_studio_gemini": ProviderType(
-        "Google AI Studio Gemini", dict(_PLAIN), "GOOGLE_AI_STUDIO_API_KEY", shorthand=True
+        "Google AI Studio Gemini",
+        dict(_PLAIN),
+        "GOOGLE_AI_STUDIO_API_KEY",
+        shorthand=True,
+        start_name="GoogleAIStudioGemini",
     ),
     "groq": ProviderType(
         "Groq", {**_PLAIN, "reasoning_format": "str"}, "GROQ_API_KEY", shorthand=True
@@ -105,11 +121,18 @@ PROVIDER_TYPES: dict[str, ProviderType] = {
     "together": ProviderType(
         "Together", {**_PLAIN, "parse_think_blocks": "bool"}, "TOGETHER_API_KEY", shorthand=True
     ),
-    "vllm": ProviderType("vLLM", {**_PLAIN, "api_base": "url!"}, "VLLM_API_KEY", optional_key=True),
-    "xai": ProviderType("xAI", dict(_PLAIN), "XAI_API_KEY", shorthand=True),
+    "vllm": ProviderType(
+        "vLLM", {**_PLAIN, "api_base": "url!"}, "VLLM_API_KEY", optional_key=True, start_name="VLLM"
+    ),
+    "xai": ProviderType("xAI", dict(_PLAIN), "XAI_API_KEY", shorthand=True, start_name="XAI"),
     "dummy": ProviderType("Dummy", dict(_PLAIN), shorthand=True),
 }
 """All types; ``dummy`` is ours."""
+
+GCP_TYPES = ("gcp_vertex_anthropic", "gcp_vertex_gemini")
+AWS_TYPES = ("aws_bedrock", "aws_sagemaker")
+EMBEDDING_TYPES = ("openai", "azure", "openrouter", "dummy")
+EMBEDDING_SHORTHANDS = ("openai::", "openrouter::")
 
 SERVED_PROVIDERS = frozenset({"openai", "dummy"})
 SERVED_VARIANTS = frozenset({"chat_completion"})

@@ -1,21 +1,33 @@
-"""Reads ``[functions.<f>.variants.*]``."""
+"""Reads ``[functions.<f>.variants.*]``.
+
+Rules and texts: the contract's configuration page, section 7.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any, Literal, cast
 
+from tensorzero.config.credential_defaults import CredentialReader
+from tensorzero.config.locations import LocationError
 from tensorzero.config.model import ModelConfig
 from tensorzero.config.paths import LoadedFile
-from tensorzero.config.provider_types import PROVIDER_TYPES
+from tensorzero.config.provider_types import EMBEDDING_SHORTHANDS
+from tensorzero.config.read_params import U32, read_params
 from tensorzero.config.read_parts import (
-    check_namespace,
+    F32_MAX,
+    check_limit,
     read_extra_body,
     read_extra_headers,
+    read_namespace,
     read_retries,
     read_timeouts,
 )
+from tensorzero.config.read_templates import TemplateSources, read_templates
 from tensorzero.config.reader import Table
+from tensorzero.config.shorthand import is_shorthand, shorthand_options
+from tensorzero.config.timeouts import NO_TIMEOUTS, TimeoutsConfig
 from tensorzero.config.variant import (
     BestOfNConfig,
     ChatCompletionConfig,
@@ -24,21 +36,24 @@ from tensorzero.config.variant import (
     VariantConfig,
     VariantTemplate,
 )
-from tensorzero.types.params import ChatCompletionParams, JsonMode, ServiceTier, single_precision
+from tensorzero.types.params import JsonMode
 
+COMBINED_TYPES = {
+    "experimental_best_of_n_sampling": "evaluator",
+    "experimental_mixture_of_n": "fuser",
+}
+"""Types over candidates, and the key of the part that chooses or fuses."""
 VARIANT_TYPES = (
     "chat_completion",
-    "experimental_best_of_n_sampling",
-    "experimental_mixture_of_n",
+    *COMBINED_TYPES,
     "experimental_dynamic_in_context_learning",
     "experimental_chain_of_thought",
 )
-ROLES = ("system", "user", "assistant")
-U32 = 2**32 - 1
+DYNAMIC_NAME = "tensorzero::dynamic_variant"
 
 
 class VariantReader:
-    """Reads the variants of one function. ``sources`` collects template texts by key."""
+    """Reads the variants of one function; judges of evaluators subclass it."""
 
     def __init__(
         self,
@@ -50,7 +65,8 @@ class VariantReader:
         models: Mapping[str, ModelConfig],
         embedding_models: frozenset[str],
         global_ms: int,
-        sources: dict[str, str],
+        sources: TemplateSources,
+        credentials: CredentialReader | None,
     ) -> None:
         self.function_name = function_name
         self.function_type = function_type
@@ -60,235 +76,227 @@ class VariantReader:
         self.embedding_models = embedding_models
         self.global_ms = global_ms
         self.sources = sources
+        self.credentials = credentials
+        self.candidate_timeouts: dict[str, int] = {}
+
+    def read_all(self, owner: Table) -> dict[str, VariantConfig]:
+        """``variants`` of a function: all of them, candidates checked."""
+        tables = owner.tables("variants", required=True)
+        variants: dict[str, VariantConfig] = {}
+        for name, table in tables.items():
+            variant = self.read(name, table)
+            if variant is not None:
+                variants[name] = variant
+        check_candidates(variants, tables)
+        return self._with_candidate_timeouts(variants, tables)
 
     def read(self, name: str, table: Table) -> VariantConfig | None:
         """One variant; ``None`` when its type is missing or unknown."""
-        faults, where = table.faults, table.path
-        if name.startswith("tensorzero::") and name != "tensorzero::dynamic_variant":
-            faults.error(f"Variant name cannot start with 'tensorzero::': {name}")
-        kind = table.value.get("type")
-        table.known.append("type")
-        if not isinstance(kind, str):
-            faults.error(f"{where}: missing tag field `type`")
+        if name.startswith("tensorzero::") and name != DYNAMIC_NAME:
+            table.fault(f"Variant name cannot start with 'tensorzero::': {name}")
+        kind = table.tag(VARIANT_TYPES)
+        if kind is None:
             return None
-        if kind not in VARIANT_TYPES:
-            known = ", ".join(f"`{one}`" for one in VARIANT_TYPES)
-            faults.error(f"{where}: unknown variant `{kind}`, expected one of {known}")
-            return None
-        weight = table.number("weight")
-        if weight is not None and weight < 0:
-            faults.error(f"`{where}`: `weight` must be non-negative")
-        namespace = table.string("namespace")
-        check_namespace(namespace, where, faults)
-        timeouts = read_timeouts(table, self.global_ms)
-        common: dict[str, Any] = {
-            "timeouts": timeouts,
-            "namespace": namespace,
-            "weight": weight,
-        }
+        common = self._common(table)
         variant: VariantConfig
-        if kind in ("chat_completion", "experimental_chain_of_thought"):
-            if kind == "experimental_chain_of_thought":
-                faults.warn(f"Deprecation Warning: {where}: chain of thought is deprecated")
-                if self.function_type == "chat":
-                    faults.error(
-                        f"Unsupported variant `{name}` of type `chain_of_thought` for function "
-                        f"`{self.function_name}` of type `chat`"
-                    )
-            fields = self._chat_completion(name, table, where)
-            variant = ChatCompletionConfig(name=name, type=kind, **fields, **common)  # type: ignore[arg-type]  # one of the two literals
-        elif kind == "experimental_dynamic_in_context_learning":
-            variant = DiclConfig(name=name, **self._dicl(table), **common)
-        else:
+        if kind in COMBINED_TYPES:
             variant = self._combined(name, kind, table, common)
+        elif kind == "experimental_dynamic_in_context_learning":
+            variant = DiclConfig(name=name, **self._dicl(name, table), **common)
+        else:
+            if kind == "experimental_chain_of_thought":
+                self._check_chain_of_thought(name, table)
+            variant = ChatCompletionConfig(
+                name=name,
+                type=cast(Literal["chat_completion", "experimental_chain_of_thought"], kind),
+                **self._chat_completion(name, table),
+                **common,
+            )
         table.finish()
         return variant
+
+    def _common(self, table: Table) -> dict[str, Any]:
+        """The keys of every type."""
+        weight = table.number("weight")
+        if weight is not None and weight < 0:
+            table.fault(f"`{table.path}`: `weight` must be non-negative", "weight")
+        return {
+            "timeouts": read_timeouts(table, self.global_ms),
+            "namespace": read_namespace(table),
+            "weight": weight,
+        }
+
+    def _check_chain_of_thought(self, name: str, table: Table) -> None:
+        table.faults.warn(
+            f"Deprecation Warning: {table.path}: the type `experimental_chain_of_thought` is "
+            "deprecated, use a reasoning model"
+        )
+        if self.function_type == "chat":
+            table.error(
+                f"Unsupported variant `{name}` of type `chain_of_thought` for function "
+                f"`{self.function_name}` of type `chat`"
+            )
 
     def _combined(
         self, name: str, kind: str, table: Table, common: dict[str, Any]
     ) -> BestOfNConfig | MixtureOfNConfig:
-        part = "evaluator" if kind == "experimental_best_of_n_sampling" else "fuser"
-        candidates = table.strings("candidates", required=True) or ()
-        table.number("timeout_s")
+        part = COMBINED_TYPES[kind]
+        candidates = self._candidates(table)
+        seconds = table.number("timeout_s", high=F32_MAX)
+        if seconds is not None:
+            table.faults.warn(
+                "Deprecation Warning: `timeout_s` is deprecated, give the candidates `timeouts`"
+            )
+            if seconds < 0:
+                table.error("must not be negative", "timeout_s")
+            else:
+                self.candidate_timeouts[name] = int(seconds * 1000)
         inner = table.table(part, required=True)
-        config = ChatCompletionConfig(part, "")
+        config = ChatCompletionConfig(name, "")
         if inner is not None:
-            inner.number("weight")
-            fields = self._chat_completion(name, inner, inner.path, part=part)
+            self._read_part_weight(inner)
+            config = ChatCompletionConfig(name, **self._chat_completion(name, inner, part=part))
             inner.finish()
-            config = ChatCompletionConfig(name=name, **fields)
         if part == "evaluator":
             return BestOfNConfig(name=name, candidates=candidates, evaluator=config, **common)
         return MixtureOfNConfig(name=name, candidates=candidates, fuser=config, **common)
+
+    def _candidates(self, table: Table) -> tuple[str, ...]:
+        return table.strings("candidates", required=True) or ()
+
+    def _read_part_weight(self, part: Table) -> None:
+        part.number("weight")  # accepted, ignored
 
     def _model(self, table: Table) -> str:
         model = table.string("model", required=True)
         if model is None:
             return ""
-        prefix, separator, _ = model.partition("::")
-        kind = PROVIDER_TYPES.get(prefix)
-        shorthand = bool(separator) and kind is not None and kind.shorthand
-        if model not in self.models and not shorthand:
-            table.faults.error(f"{table.path}: Model name '{model}' not found in model table")
+        if is_shorthand(model) and model not in self.models:
+            try:
+                shorthand_options(model)
+            except ValueError as error:
+                table.error(str(error), "model")
+        elif model not in self.models:
+            table.error(f"Model name '{model}' not found in model table")
         return model
 
-    def _params(self, table: Table, *, tier: bool = True) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        for key in ("temperature", "top_p", "presence_penalty", "frequency_penalty"):
-            number = table.number(key)
-            try:
-                values[key] = None if number is None else single_precision(number)
-            except OverflowError:
-                table.faults.error(f"{table.at(key)}: the number is too large")
-        for key in ("max_tokens", "seed"):
-            values[key] = table.integer(key, high=U32)
-        values["stop_sequences"] = table.strings("stop_sequences")
-        for key in ("reasoning_effort", "verbosity"):
-            values[key] = table.string(key)
-        if tier:
-            values["service_tier"] = cast(
-                "ServiceTier | None",
-                table.choice("service_tier", ("auto", "default", "priority", "flex")),
-            )
-        values["thinking_budget_tokens"] = table.integer(
-            "thinking_budget_tokens", low=-(2**31), high=2**31 - 1
-        )
-        mode = table.choice("json_mode", ("off", "on", "strict", "tool", "implicit_tool"))
-        values["json_mode"] = cast("JsonMode | None", "tool" if mode == "implicit_tool" else mode)
-        return values
-
     def _chat_completion(
-        self, name: str, table: Table, where: str, *, part: str | None = None
+        self, name: str, table: Table, *, part: str | None = None
     ) -> dict[str, Any]:
-        params = ChatCompletionParams(**self._params(table))
+        params = read_params(table)
         self._check_json_mode(name, params.json_mode, table, part)
         return {
             "model": self._model(table),
             "params": params,
-            "templates": self._templates(table, where),
+            "templates": self._templates(name, table),
             "retries": read_retries(table),
             "extra_body": read_extra_body(table),
             "extra_headers": read_extra_headers(table),
         }
 
+    def _templates(self, name: str, table: Table) -> dict[str, VariantTemplate]:
+        return read_templates(table, self.function_name, self.schemas, self.sources)
+
     def _check_json_mode(
         self, name: str, mode: JsonMode | None, table: Table, part: str | None
     ) -> None:
+        if "json_mode" in table.value and mode is None:
+            return  # of a wrong type or value, which has been reported
         shown = name if part is None else f"{name}.{part}"
         if self.function_type == "json":
             if mode is None and part != "evaluator":
-                table.faults.error(
+                table.fault(
                     f"`json_mode` must be specified for "
                     f"`[functions.{self.function_name}.variants.{shown}]` (parent function "
                     f"`{self.function_name}` is a JSON function)"
                 )
         elif part is None and mode is not None:
-            table.faults.error(
+            table.error(
                 f"JSON mode is not supported for variant `{name}` (parent function is a chat "
                 "function)"
             )
         elif mode == "tool" and self.has_tools:
-            table.faults.error(
-                f'{table.path}: Cannot use `json_mode = "tool"` with chat functions that have '
-                "tools configured"
+            table.error(
+                'Cannot use `json_mode = "tool"` with chat functions that have tools configured'
             )
 
-    def _templates(self, table: Table, where: str) -> dict[str, VariantTemplate]:
-        faults = table.faults
-        templates: dict[str, VariantTemplate] = {}
-        for name, entry in table.tables("templates").items():
-            path = entry.raw("path")
-            if path is None:
-                faults.error(f"{entry.path}: missing field `path`")
-            entry.finish()
-            key = self._source(path, entry.at("path"), table)
-            if key is not None:
-                templates[name] = VariantTemplate(name, key, False, name in self.schemas)
-        wrappers = table.table("input_wrappers")
-        for role in ROLES:
-            legacy = self._source(table.raw(f"{role}_template"), f"{where}.{role}_template", table)
-            wrapper = None
-            if wrappers is not None:
-                wrapper = self._source(wrappers.raw(role), wrappers.at(role), table)
-            if wrapper is not None and role in self.schemas:
-                faults.error(
-                    f"{where}: Cannot provide both `input_wrappers.{role}` and `{role}_schema`"
-                )
-            if wrapper is not None and legacy is not None:
-                faults.error(
-                    f"{where}: Cannot provide both `input_wrappers.{role}` and `{role}` template"
-                )
-            key = legacy or wrapper
-            if key is None:
-                continue
-            if role in templates:
-                faults.error(
-                    f"{where}: Cannot specify both `templates.{role}.path` and `{role}_template`"
-                )
-            templates[role] = VariantTemplate(role, key, True, role in self.schemas)
-        if wrappers is not None:
-            faults.warn("Deprecation Warning: `input_wrappers` is deprecated, use `templates`")
-            wrappers.finish()
-        for name in sorted(self.schemas):
-            if name in templates:
-                continue
-            if name in ROLES:
-                faults.error(
-                    f"`{where}.{name}_template`: template is required when schema is specified"
-                )
-            else:
-                faults.error(
-                    f"`{where}.templates.{name}` is required when "
-                    f"`functions.{self.function_name}.schemas.{name}` is specified"
-                )
-        return templates
+    def _dicl(self, name: str, table: Table) -> dict[str, Any]:
+        params = read_params(table, tier=False)
+        if self.function_type == "json":
+            self._check_json_mode(name, params.json_mode, table, None)
+        return {"params": params, **self._dicl_fields(table)}
 
-    def _source(self, value: Any, where: str, table: Table) -> str | None:
-        if value is None:
-            return None
-        if isinstance(value, LoadedFile):
-            self.sources[str(value)] = value.content
-            return str(value)
-        if isinstance(value, dict) and set(value) == {"__tensorzero_remapped_path", "__data"}:
-            key, content = value["__tensorzero_remapped_path"], value["__data"]
-            if isinstance(key, str) and isinstance(content, str):
-                self.sources[key] = content
-                return key
-        if not isinstance(value, str):
-            table.faults.error(f"`{where}`: Expected a string")
-        return None
-
-    def _dicl(self, table: Table) -> dict[str, Any]:
-        faults, where = table.faults, table.path
-        values = self._params(table, tier=False)
-        if self.function_type == "json" and values["json_mode"] is None:
-            self._check_json_mode(where.rpartition(".")[2], None, table, None)
-        embedding = table.string("embedding_model", required=True) or ""
-        known = embedding in self.embedding_models or embedding.startswith(
-            ("openai::", "openrouter::")
-        )
-        if embedding and not known:
-            faults.error(f"`{where}`: `embedding_model` must be a valid embedding model name")
-        distance = table.number("max_distance")
+    def _dicl_fields(self, table: Table) -> dict[str, Any]:
+        distance = table.number("max_distance", high=F32_MAX)
         if distance is not None and distance < 0:
-            faults.error(f"`{where}`: `max_distance` must be non-negative")
+            table.fault(f"`{table.path}`: `max_distance` must be non-negative", "max_distance")
         instructions = table.raw("system_instructions")
+        if isinstance(instructions, LoadedFile):
+            instructions = instructions.content
+        elif isinstance(instructions, dict):  # the JSON form, in a dynamic variant
+            instructions = instructions.get("__data")
         return {
             "model": self._model(table),
-            "embedding_model": embedding,
+            "embedding_model": self._embedding_model(table),
             "k": table.integer("k", required=True, high=U32) or 0,
             "max_distance": distance,
-            "system_instructions": instructions.content
-            if isinstance(instructions, LoadedFile)
-            else None,
-            "params": ChatCompletionParams(**values),
+            "system_instructions": instructions if isinstance(instructions, str) else None,
             "retries": read_retries(table),
             "extra_body": read_extra_body(table),
             "extra_headers": read_extra_headers(table),
         }
 
+    def _embedding_model(self, table: Table) -> str:
+        """A configured model, or a shorthand whose credential is there now."""
+        name = table.string("embedding_model", required=True)
+        if name is None or name in self.embedding_models:
+            return name or ""
+        if not name.startswith(EMBEDDING_SHORTHANDS):
+            table.fault(
+                f"`{table.path}`: `embedding_model` must be a valid embedding model name, found "
+                f"`{name}`",
+                "embedding_model",
+            )
+        elif self.credentials is not None:
+            try:
+                self.credentials.default(name.partition("::")[0])
+            except LocationError as error:
+                table.error(str(error), "embedding_model")
+        return name
 
-def check_candidates(variants: Mapping[str, VariantConfig], where: str, table: Table) -> None:
+    def _with_candidate_timeouts(
+        self, variants: dict[str, VariantConfig], tables: Mapping[str, Table]
+    ) -> dict[str, VariantConfig]:
+        """``timeout_s`` of a combined variant becomes ``timeouts`` of its candidates."""
+        given: dict[str, tuple[str, int]] = {}
+        for owner, milliseconds in self.candidate_timeouts.items():
+            variant = variants[owner]
+            table = tables[owner]
+            for key in ("non_streaming.total_ms", "streaming.ttft_ms"):
+                check_limit(table, key, milliseconds, self.global_ms)
+            candidates = getattr(variant, "candidates", ())
+            for name in dict.fromkeys(candidates):
+                candidate = variants.get(name)
+                if candidate is None:
+                    continue
+                if candidate.timeouts != NO_TIMEOUTS:
+                    table.error(
+                        f"cannot use `timeout_s` when candidate `{name}` has `timeouts` of its own"
+                    )
+                elif given.setdefault(name, (owner, milliseconds))[1] != milliseconds:
+                    table.error(
+                        f"cannot use `timeout_s` when candidate `{name}` has another one from "
+                        f"variant `{given[name][0]}`"
+                    )
+        for name, (_, milliseconds) in given.items():
+            variants[name] = replace(
+                variants[name],
+                timeouts=TimeoutsConfig(milliseconds, milliseconds, None),
+            )
+        return variants
+
+
+def check_candidates(variants: Mapping[str, VariantConfig], tables: Mapping[str, Table]) -> None:
     """Unknown candidates and cycles among them."""
     edges = {
         name: variant.candidates
@@ -296,23 +304,24 @@ def check_candidates(variants: Mapping[str, VariantConfig], where: str, table: T
         if isinstance(variant, BestOfNConfig | MixtureOfNConfig)
     }
     for name, candidates in edges.items():
-        for candidate in candidates:
-            if candidate not in variants:
-                table.faults.error(
-                    f"{where}.variants.{name}: Unknown candidate variant: {candidate}"
-                )
+        for candidate in dict.fromkeys(candidates):
+            if candidate not in tables:
+                tables[name].error(f"Unknown candidate variant: {candidate}", "candidates")
+    done: set[str] = set()
     for start in edges:
-        path, pending = [start], [(start, iter(edges[start]))]
+        if start in done:
+            continue
+        path, pending = [start], [iter(edges[start])]
         while pending:
-            _, rest = pending[-1]
-            following = next(rest, None)
+            following = next(pending[-1], None)
             if following is None:
                 pending.pop()
-                path.pop()
-            elif following == start:
-                cycle = " -> ".join([*path, start])
-                table.faults.error(f"{where}.variants.{start}: candidates form a cycle: {cycle}")
-                break
-            elif following in edges and following not in path:
+                done.add(path.pop())
+            elif following in path:
+                cycle = [*path[path.index(following) :], following]
+                tables[following].error(
+                    f"the candidates form a cycle: {' -> '.join(cycle)}", "candidates"
+                )
+            elif following in edges and following not in done:
                 path.append(following)
-                pending.append((following, iter(edges[following])))
+                pending.append(iter(edges[following]))

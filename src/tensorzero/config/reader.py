@@ -7,7 +7,8 @@ configuration are reported together.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
@@ -16,7 +17,7 @@ def kind(value: Any) -> str:
     if isinstance(value, bool):
         return f"boolean `{str(value).lower()}`"
     if isinstance(value, int):
-        return f"integer `{value}`"
+        return f"integer `{value}`" if value.bit_length() <= 128 else "integer (too large)"
     if isinstance(value, float):
         return f"floating point `{value}`"
     if isinstance(value, str):
@@ -27,19 +28,37 @@ def kind(value: Any) -> str:
 
 
 class Faults:
-    """Errors and warnings of one load, in order."""
+    """Errors and warnings of one load, in order; each is one line.
 
-    def __init__(self) -> None:
+    ``locate`` maps a dotted path to the file that holds it, which is named after the text.
+    """
+
+    def __init__(self, locate: Callable[[str], str | None] | None = None) -> None:
         self.errors: list[str] = []
         self.warnings: list[str] = []
+        self._locate = locate
+        self._said: set[str] = set()
 
-    def error(self, text: str) -> None:
-        if text not in self.errors:
-            self.errors.append(text)
+    def error(self, text: str, at: str = "") -> None:
+        """Note an error about the key ``at`` (a dotted path); a text counts once."""
+        if text in self._said:
+            return
+        self._said.add(text)
+        file = self._locate(at) if at and self._locate is not None else None
+        line = " ".join(text.split("\n"))
+        self.errors.append(line if file is None else f"{line} (in {file})")
 
     def warn(self, text: str) -> None:
         if text not in self.warnings:
             self.warnings.append(text)
+
+
+def one_of(names: Sequence[str]) -> str:
+    """The names as error texts list them."""
+    quoted = [f"`{name}`" for name in names]
+    if len(quoted) < 3:
+        return " or ".join(quoted)
+    return f"one of {', '.join(quoted)}"
 
 
 class Table:
@@ -54,16 +73,30 @@ class Table:
     def at(self, key: str) -> str:
         return f"{self.path}.{key}" if self.path else key
 
+    def error(self, cause: str, key: str | None = None) -> None:
+        """``<path>: <cause>``, about the table or one of its keys."""
+        where = self.path if key is None else self.at(key)
+        self.faults.error(f"{where}: {cause}" if where else cause, where)
+
+    def fault(self, text: str, key: str | None = None) -> None:
+        """An error whose text names the path itself (or something better)."""
+        self.faults.error(text, self.path if key is None else self.at(key))
+
+    def warn(self, cause: str, key: str | None = None) -> None:
+        where = self.path if key is None else self.at(key)
+        self.faults.warn(f"{where}: {cause}")
+
     def wrong(self, key: str, expected: str) -> None:
-        self.faults.error(
-            f"{self.at(key)}: invalid type: {kind(self.value[key])}, expected {expected}"
-        )
+        self.error(f"invalid type: {kind(self.value[key])}, expected {expected}", key)
+
+    def missing(self, key: str) -> None:
+        self.error(f"missing field `{key}`")
 
     def _get(self, key: str, required: bool) -> Any:
         self.known.append(key)
         value = self.value.get(key)
         if value is None and required:
-            self.faults.error(f"{self.path}: missing field `{key}`")
+            self.missing(key)
         return value
 
     def string(self, key: str, *, required: bool = False) -> str | None:
@@ -90,33 +123,45 @@ class Table:
             self.wrong(key, "an integer")
             return None
         if not low <= value <= high:
-            self.faults.error(
-                f"{self.at(key)}: invalid value: integer `{value}`, expected {low} to {high}"
-            )
+            self.error(f"invalid value: {kind(value)}, expected {low} to {high}", key)
             return None
         return value
 
-    def number(self, key: str, *, required: bool = False) -> float | None:
+    def number(
+        self, key: str, *, required: bool = False, high: float = sys.float_info.max
+    ) -> float | None:
+        """A finite number of at most ``high`` in either direction; integers count."""
         value = self._get(key, required)
         if value is None:
             return None
         if type(value) not in (int, float):
             self.wrong(key, "a number")
             return None
-        if not math.isfinite(value):
-            self.faults.error(f"{self.at(key)}: expected a finite number")
+        if value != value or not -high <= value <= high or abs(value) == math.inf:
+            self.error(f"invalid value: {kind(value)}, expected a finite number", key)
             return None
         return float(value)
 
     def choice(self, key: str, allowed: Sequence[str], *, required: bool = False) -> str | None:
         value = self.string(key, required=required)
         if value is not None and value not in allowed:
-            expected = ", ".join(f"`{name}`" for name in allowed)
-            self.faults.error(
-                f"{self.at(key)}: unknown variant `{value}`, expected one of {expected}"
-            )
+            self.error(f"unknown variant `{value}`, expected {one_of(allowed)}", key)
             return None
         return value
+
+    def tag(self, allowed: Sequence[str]) -> str | None:
+        """The ``type`` of a table whose other keys depend on it."""
+        self.known.append("type")
+        value = self.value.get("type")
+        if value is None:
+            self.error("missing tag field `type`")
+        elif not isinstance(value, str):
+            self.error(f"missing tag field `type`: invalid type: {kind(value)}, expected a string")
+        elif value not in allowed:
+            self.error(f"unknown variant `{value}`, expected {one_of(allowed)}")
+        else:
+            return value
+        return None
 
     def strings(self, key: str, *, required: bool = False) -> tuple[str, ...] | None:
         value = self._get(key, required)
@@ -149,6 +194,13 @@ class Table:
                 outer.wrong(name, "a map")
         return found
 
+    def texts(self, key: str) -> dict[str, str]:
+        """A map of names to strings."""
+        outer = self.table(key)
+        if outer is None:
+            return {}
+        return {name: text for name in outer.value if (text := outer.string(name)) is not None}
+
     def entries(self, key: str) -> list[Table] | None:
         """An array of tables."""
         value = self._get(key, False)
@@ -163,21 +215,23 @@ class Table:
             if isinstance(entry, dict):
                 found.append(Table(entry, where, self.faults))
             else:
-                self.faults.error(f"{where}: invalid type: {kind(entry)}, expected a map")
+                self.faults.error(
+                    f"{where}: invalid type: {kind(entry)}, expected a map", self.at(key)
+                )
         return found
 
-    def raw(self, key: str) -> Any:
-        return self._get(key, False)
+    def raw(self, key: str, *, required: bool = False) -> Any:
+        return self._get(key, required)
 
     def finish(self, *, tolerant: bool = False) -> None:
         """Unknown keys: an error, or a warning where the table is open (``tolerant``)."""
+        names = sorted(set(self.known))
+        expected = f"expected {one_of(names)}" if names else "there are no fields"
         for key in self.value:
             if key in self.known:
                 continue
-            expected = ", ".join(f"`{name}`" for name in sorted(set(self.known)))
-            text = f"unknown field `{key}`, expected one of {expected}"
-            text = f"{self.path}: {text}" if self.path else text
+            text = f"unknown field `{key}`, {expected}"
             if tolerant:
-                self.faults.warn(f"{text}: ignored")
+                self.warn(f"{text}: ignored", key)
             else:
-                self.faults.error(text)
+                self.error(text, key)

@@ -2,47 +2,63 @@
 
 from __future__ import annotations
 
-from tensorzero.config.locations import LocationError
+from tensorzero.config.credential_defaults import CredentialReader
+from tensorzero.config.gcp_shorthand import parse_gcp_path
+from tensorzero.config.locations import CredentialMissing, LocationError
 from tensorzero.config.model import ModelConfig, ProviderConfig
-from tensorzero.config.provider_types import PROVIDER_TYPES
-from tensorzero.config.read_models import CredentialDefaults
+from tensorzero.config.provider_types import GCP_TYPES, PROVIDER_TYPES
 from tensorzero.types.dummy import parse_dummy_model
 from tensorzero.types.errors import ApiKeyMissing, ConfigError
+
+
+def is_shorthand(name: str) -> bool:
+    """Whether a model name begins with a shorthand prefix."""
+    prefix, separator, _ = name.partition("::")
+    kind = PROVIDER_TYPES.get(prefix)
+    return bool(separator) and kind is not None and kind.shorthand
+
+
+def shorthand_options(name: str) -> dict[str, str]:
+    """The options of a shorthand's provider; raises ``ValueError`` for a form that is none."""
+    prefix, _, rest = name.partition("::")
+    if prefix in GCP_TYPES:
+        return parse_gcp_path(prefix, rest)
+    if prefix == "openai" and rest.startswith("responses::"):
+        return {"model_name": rest.removeprefix("responses::"), "api_type": "responses"}
+    if prefix == "dummy":
+        try:
+            parse_dummy_model(rest)
+        except ValueError as error:
+            raise ValueError(f"Invalid dummy model `{name}`: {error}") from None
+    return {"model_name": rest}
 
 
 class ShorthandModels:
     """Makes them; a type's default credential is read once, success or failure."""
 
-    def __init__(self, defaults: CredentialDefaults) -> None:
-        self.defaults = defaults
+    def __init__(self, credentials: CredentialReader) -> None:
+        self.credentials = credentials
 
     def is_shorthand(self, name: str) -> bool:
-        prefix, separator, _ = name.partition("::")
-        kind = PROVIDER_TYPES.get(prefix)
-        return bool(separator) and kind is not None and kind.shorthand
+        return is_shorthand(name)
 
     def get(self, name: str) -> ModelConfig | None:
         """The model, or ``None`` for a name that is no shorthand.
 
         Raises ``ApiKeyMissing`` when the type's default credential is not there, ``Config`` for a
-        dummy behaviour that does not exist.
+        default of a wrong form, a GCP path or a dummy behaviour that does not exist.
         """
-        if not self.is_shorthand(name):
+        if not is_shorthand(name):
             return None
-        prefix, _, rest = name.partition("::")
-        options: dict[str, str] = {"model_name": rest}
-        if prefix == "openai" and rest.startswith("responses::"):
-            options = {"model_name": rest.removeprefix("responses::"), "api_type": "responses"}
-        if prefix == "dummy":
-            try:
-                parse_dummy_model(rest)
-            except ValueError as error:
-                raise ConfigError(f"Invalid dummy model `{name}`: {error}") from None
+        prefix = name.partition("::")[0]
         try:
-            credential = self.defaults.get(prefix)
+            credential = self.credentials.default(prefix)
+        except CredentialMissing as error:
+            raise ApiKeyMissing(PROVIDER_TYPES[prefix].display_name, error.reason) from None
         except LocationError as error:
-            text = str(error).removeprefix(
-                f"API key missing for provider {PROVIDER_TYPES[prefix].display_name}: "
-            )
-            raise ApiKeyMissing(PROVIDER_TYPES[prefix].display_name, text) from None
+            raise ConfigError(str(error)) from None
+        try:
+            options = shorthand_options(name)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
         return ModelConfig(name, (ProviderConfig(prefix, prefix, options, credential),))

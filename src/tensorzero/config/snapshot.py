@@ -61,7 +61,7 @@ def _value(value: Any) -> str:
     if isinstance(value, str):
         return _string(value)
     if isinstance(value, int):
-        return str(value)
+        return str(value) if value.bit_length() <= 128 else hex(value)
     if isinstance(value, float):
         return repr(value) if value == value and abs(value) != float("inf") else str(value)
     if isinstance(value, list):

@@ -29,10 +29,8 @@ def served(config: Config, function: FunctionConfig, name: str) -> bool:
     return (function.name, name) not in config.unserved_variants
 
 
-def _unserved(name: str, variant: VariantConfig) -> GatewayError:
-    return ConfigError(
-        f"Variant `{name}` has the type `{variant.type}`, which this version does not serve yet"
-    )
+def _unserved(name: str, what: str) -> GatewayError:
+    return ConfigError(f"Variant `{name}` cannot be run: {what} are not served by this version yet")
 
 
 async def run_variants(
@@ -44,7 +42,7 @@ async def run_variants(
         name = inference.pinned
         variant = inference.variants[name]
         if not served(config, inference.function, name):
-            raise _unserved(name, variant)
+            raise _unserved(name, config.unserved_variants[inference.function.name, name])
         return name, await _run(variant, inference, stream), []
     active = inference.services.drawable.get(inference.function.name)
     if active is None:  # a call by model name: the one variant is the model
@@ -75,7 +73,7 @@ async def _run(
     variant: VariantConfig, inference: Inference, stream: bool
 ) -> VariantResult | VariantStream:
     if not isinstance(variant, ChatCompletionConfig) or variant.type != "chat_completion":
-        raise _unserved(variant.name, variant)
+        raise _unserved(variant.name, f"variants of type `{variant.type}`")
     if stream:
         return await bounded(
             chat_completion.open_stream(variant, inference.context),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+
 from config.folder import DUMMY, Folder, chat
 from tensorzero.config.errors import ConfigErrors
 from tensorzero.config.load import load, load_default

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+
 from config.folder import DUMMY, OBJECT_SCHEMA, Folder, chat
 
 

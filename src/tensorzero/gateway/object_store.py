@@ -25,7 +25,7 @@ class ConfiguredStore:
         except AlreadyExistsError:
             return
         except BaseError as error:
-            raise OSError(str(error)) from None
+            raise OSError(_reason(error)) from None
 
     async def get(self, path: str) -> bytes:
         try:
@@ -33,8 +33,13 @@ class ConfiguredStore:
             return bytes(await result.bytes_async())
         except FileNotFoundError:
             raise KeyError(path) from None
-        except BaseError as error:
-            raise OSError(str(error)) from None
+        except (BaseError, ValueError) as error:  # ValueError: a path such as `../x`
+            raise OSError(_reason(error)) from None
+
+
+def _reason(error: Exception) -> str:
+    """The first paragraph: what follows it is for the store's own developers."""
+    return str(error).partition("\n\n")[0]
 
 
 def open_store(kind: Mapping[str, Any]) -> ConfiguredStore | None:

@@ -8,6 +8,7 @@ two kilobytes.
 
 from libc.stdint cimport int64_t
 
+from tzcore.blocks cimport put_blocks, put_messages
 from tzcore.buffer cimport Buffer, lit
 
 
@@ -26,35 +27,6 @@ cdef class RowWriter:
         self.text_type = text_type
         self.out = Buffer()
         self.inner = Buffer()
-
-    cdef int put_blocks(self, Buffer out, list blocks) except -1:
-        cdef bint first = True
-        out.put_byte(b"[")
-        for block in blocks:
-            if not first:
-                out.put_byte(b",")
-            first = False
-            if type(block) is self.text_type:
-                lit(out, b'{"type":"text","text":')
-                out.put_string(<str?>block.text)
-                out.put_byte(b"}")
-            else:
-                out.put_json(block.to_json())
-        return out.put_byte(b"]")
-
-    cdef int put_messages(self, Buffer out, list messages) except -1:
-        cdef bint first = True
-        out.put_byte(b"[")
-        for message in messages:
-            if not first:
-                out.put_byte(b",")
-            first = False
-            lit(out, b'{"role":')
-            out.put_string(<str?>message.role)
-            lit(out, b',"content":')
-            self.put_blocks(out, <list?>message.content)
-            out.put_byte(b"}")
-        return out.put_byte(b"]")
 
     cdef int start(self, str id, str function_name, str variant_name, str episode_id, given,
                    str params, int64_t processing_time_ms, ttft_ms, tags, str extra_body,
@@ -83,7 +55,7 @@ cdef class RowWriter:
                 inner.put_json(system)
             inner.put_byte(b",")
         lit(inner, b'"messages":')
-        self.put_messages(inner, <list?>given.messages)
+        put_messages(inner, <list?>given.messages, self.text_type)
         inner.put_byte(b"}")
         out.put_embedded(inner)
         lit(out, b',"inference_params":')
@@ -112,7 +84,7 @@ cdef class RowWriter:
                    processing_time_ms, ttft_ms, tags, extra_body, snapshot_hash)
         lit(out, b',"output":')
         inner.clear()
-        self.put_blocks(inner, output)
+        put_blocks(inner, output, self.text_type)
         out.put_embedded(inner)
         if tools is None:
             lit(out, b',"tool_params":""}')
@@ -135,7 +107,7 @@ cdef class RowWriter:
         out.put_string(output_schema)
         lit(out, b',"auxiliary_content":')
         inner.clear()
-        self.put_blocks(inner, auxiliary)
+        put_blocks(inner, auxiliary, self.text_type)
         out.put_embedded(inner)
         out.put_byte(b"}")
         return out.take()
@@ -186,11 +158,11 @@ cdef class RowWriter:
         out.put_optional_string(response.system)
         lit(out, b',"input_messages":')
         inner.clear()
-        self.put_messages(inner, <list?>response.messages)
+        put_messages(inner, <list?>response.messages, self.text_type)
         out.put_embedded(inner)
         lit(out, b',"output":')
         inner.clear()
-        self.put_blocks(inner, <list?>response.output)
+        put_blocks(inner, <list?>response.output, self.text_type)
         out.put_embedded(inner)
         if cached:
             lit(out, b',"cached":true,"finish_reason":')

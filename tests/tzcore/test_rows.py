@@ -13,7 +13,9 @@ from tensorzero.types.model import ProviderResponse
 from tensorzero.types.usage import Usage
 from tzcore.rows import RowWriter
 
-texts = st.text() | st.text(st.sampled_from('"\\\x00\x01\b\t\n\f\r\x1f\x7fé€𝄞abcdefgh '), max_size=80)
+texts = st.text() | st.text(
+    st.sampled_from('"\\\x00\x01\b\t\n\f\r\x1f\x7fé€𝄞abcdefgh '), max_size=80
+)
 blocks = st.one_of(
     texts.map(Text),
     st.builds(Template, texts, st.dictionaries(texts, texts, max_size=2)),
@@ -148,6 +150,8 @@ def test_a_model_row_is_what_orjson_writes(
 
 def test_a_long_text_with_escapes_everywhere_is_written_whole() -> None:
     text = '"\\\x01\n' * 30_000 + "é" * 30_000
-    row = WRITER.json("id", "f", "v", "e", Input([], text), "{}", 7, None, {}, "[]", "1", text, "", [])
+    row = WRITER.json(
+        "id", "f", "v", "e", Input([], text), "{}", 7, None, {}, "[]", "1", text, "", []
+    )
     assert orjson.loads(row)["output"] == text
     assert orjson.loads(orjson.loads(row)["input"])["system"] == text

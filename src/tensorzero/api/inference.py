@@ -55,7 +55,7 @@ class InferenceRoute:
                 answer = await infer(inference)
                 if exchange.closed:
                     log.warning("Client closed the connection before the response was sent")
-                exchange.respond(200, orjson.dumps(answer.body))
+                exchange.respond(200, answer.body)
         except UnsupportedCoding:
             exchange.respond(415, b"", b"", b"accept-encoding: " + CODINGS + b"\r\n")
         except GatewayError as error:

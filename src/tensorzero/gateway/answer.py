@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from tensorzero.functions.output import JsonOutput
-from tensorzero.types.content import ChatBlock
+from tensorzero.gateway.inference import Inference
+from tensorzero.types.content import ChatBlock, Text
 from tensorzero.types.model import ModelResult
 from tensorzero.types.usage import FinishReason, RawResponse, Usage
+from tzcore.answers import AnswerWriter
+
+_WRITER = AnswerWriter(Text)
+"""Holds nothing but its scratch buffer."""
 
 
 def head(inference_id: str, episode_id: str, variant_name: str) -> dict[str, Any]:
@@ -19,10 +24,23 @@ def head(inference_id: str, episode_id: str, variant_name: str) -> dict[str, Any
     }
 
 
-def output_fields(output: list[ChatBlock] | JsonOutput) -> dict[str, Any]:
+def answer_body(
+    inference: Inference,
+    variant_name: str,
+    output: list[ChatBlock] | JsonOutput,
+    usage: Usage,
+    extra: dict[str, Any] | None,
+    finish_reason: FinishReason | None,
+) -> bytes:
+    """A complete answer; ``extra`` is the raw data that was asked for."""
     if isinstance(output, JsonOutput):
-        return {"output": output.to_json()}
-    return {"content": [block.to_json() for block in output]}
+        return _WRITER.json(
+            *(inference.id, inference.episode_id, variant_name, output.raw, output.parsed),
+            *(usage, extra, finish_reason),
+        )
+    return _WRITER.chat(
+        inference.id, inference.episode_id, variant_name, output, usage, extra, finish_reason
+    )
 
 
 def raw_usage_entries(results: list[ModelResult]) -> list[dict[str, Any]]:

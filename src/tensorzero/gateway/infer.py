@@ -19,9 +19,9 @@ from tensorzero.variants.chat_completion import VariantResult
 
 @dataclass(slots=True)
 class Answer:
-    """A complete answer, and where its rows are."""
+    """A complete answer in the native wire form, and where its rows are."""
 
-    body: dict[str, Any]
+    body: bytes
     position: object | None
 
 
@@ -34,19 +34,18 @@ async def infer(inference: Inference) -> Answer:
     results = result.results
     last = results[-1].response
     output = function_output(inference, last)
-    body = answer.head(inference.id, inference.episode_id, name)
-    body.update(answer.output_fields(output))
     usage = total_usage([entry.response.usage for entry in results])
-    body["usage"] = usage.to_json()
-    if request.include_raw_usage:
-        body["raw_usage"] = answer.raw_usage_entries(results)
-    if request.include_original_response:
-        body["original_response"] = last.raw_response
-    if request.include_raw_response:
-        body["raw_response"] = answer.raw_response_entries(
-            results, failed_variants + result.failed_raw
-        )
-    if last.finish_reason is not None:
-        body["finish_reason"] = last.finish_reason
+    extra: dict[str, Any] | None = None
+    if request.wants_raw_data:
+        extra = {}
+        if request.include_raw_usage:
+            extra["raw_usage"] = answer.raw_usage_entries(results)
+        if request.include_original_response:
+            extra["original_response"] = last.raw_response
+        if request.include_raw_response:
+            extra["raw_response"] = answer.raw_response_entries(
+                results, failed_variants + result.failed_raw
+            )
+    body = answer.answer_body(inference, name, output, usage, extra, last.finish_reason)
     position = await record(inference, name, output, results, result.params, None)
     return Answer(body, position)

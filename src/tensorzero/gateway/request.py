@@ -70,6 +70,13 @@ class InferenceRequest:
     include_aggregated_response: bool = False
     dynamic_variant: Mapping[str, Any] | None = None
 
+    @property
+    def wants_raw_data(self) -> bool:
+        """Whether the answer carries anything of the providers' own."""
+        return (
+            self.include_raw_response or self.include_raw_usage or self.include_original_response
+        )
+
 
 def load_json(body: bytes) -> Any:
     """The body as JSON; raises ``JsonRequest`` with the parser's reason."""

@@ -137,6 +137,14 @@ class HttpProvider(ABC):
     def reader(self, attempt: Attempt) -> StreamReader:
         """A reader for one stream."""
 
+    def check(self, request: ModelRequest, attempt: Attempt) -> None:
+        """Refuse what this provider cannot be asked for; raises ``GatewayError``."""
+        return
+
+    def plain_body(self, request: ModelRequest, messages: list[Message]) -> bytes | None:
+        """The body of a text-only call from parts made before; ``None``: build it from ``body``."""
+        return None
+
     def inlines(self, file: File, request: ModelRequest) -> bool:
         """Whether this file is sent by content (else by URL)."""
         return file.url is None or request.fetch_files
@@ -220,21 +228,17 @@ class HttpProvider(ABC):
     async def _prepare(
         self, request: ModelRequest, attempt: Attempt
     ) -> tuple[Target, str, bytes, list[Message]]:
+        self.check(request, attempt)
         target = self.target(attempt, stream=request.stream)
         messages = visible_messages(request, attempt, self.type)
-        files = await self._file_contents(request, messages)
-        body = self.body(request, messages, files)
         edits = bool(request.variant_extra_body or self.config.extra_body or request.extra_body)
-        if edits:
-            apply_extra_body(body, request, self.config, attempt)
-        try:
-            payload = orjson.dumps(body)
-        except TypeError as error:
-            # Nested deeper than the serializer goes: a schema, tool or block of the caller's.
-            raise Serialization(f"The request of {self.type} cannot be written: {error}") from None
-        raw_request = payload.decode()
-        if files:
-            raw_request = self._without_files(request, messages, files, attempt, edits)
+        payload: bytes | None = None
+        if request.files is None and not edits:
+            payload = self.plain_body(request, messages)
+        if payload is None:
+            payload, raw_request = await self._general_body(request, messages, attempt, edits)
+        else:
+            raw_request = payload.decode()
         if has_extra_headers(request, self.config):
             values, removed = extra_headers(request, self.config, attempt)
             try:
@@ -242,6 +246,23 @@ class HttpProvider(ABC):
             except ValueError as error:
                 raise Serialization(f"Invalid extra header: {error}") from None
         return target, raw_request, payload, messages
+
+    async def _general_body(
+        self, request: ModelRequest, messages: list[Message], attempt: Attempt, edits: bool
+    ) -> tuple[bytes, str]:
+        """The body as it is sent, and as it is recorded."""
+        files = await self._file_contents(request, messages)
+        body = self.body(request, messages, files)
+        if edits:
+            apply_extra_body(body, request, self.config, attempt)
+        try:
+            payload = orjson.dumps(body)
+        except TypeError as error:
+            # Nested deeper than the serializer goes: a schema, tool or block of the caller's.
+            raise Serialization(f"The request of {self.type} cannot be written: {error}") from None
+        if files:
+            return payload, self._without_files(request, messages, files, attempt, edits)
+        return payload, payload.decode()
 
     async def _file_contents(self, request: ModelRequest, messages: list[Message]) -> FileContents:
         contents: FileContents = {}

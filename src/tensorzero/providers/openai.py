@@ -9,6 +9,7 @@ from tensorzero.config.model import ProviderConfig
 from tensorzero.providers.base import Provider, ProviderContext
 from tensorzero.providers.chat_completions.answers import ChatCompletionsReader, read_answer
 from tensorzero.providers.chat_completions.messages import default_form, map_messages
+from tensorzero.providers.chat_completions.plain import PlainBodies
 from tensorzero.providers.chat_completions.tools import (
     json_schema_format,
     map_custom_tool,
@@ -27,7 +28,7 @@ from tensorzero.providers.unserved import UnservedProvider
 from tensorzero.types.content import Message
 from tensorzero.types.files import File
 from tensorzero.types.model import Attempt, ModelRequest
-from tzcore.client import Response, ResponseStream, Target
+from tzcore.client import Response, ResponseStream
 
 log = logging.getLogger(__name__)
 
@@ -47,16 +48,19 @@ class OpenAIProvider(HttpProvider):
         self._url = join_api_base(
             config.options.get("api_base") or DEFAULT_API_BASE, "chat/completions"
         )
+        # o1-mini takes no system message: its bodies are built the general way.
+        special = self.model_name.lower().startswith("o1-mini")
+        self._plain = None if special else PlainBodies(self.body)
 
     def url(self, *, stream: bool) -> str:
         return self._url
 
-    async def _prepare(
-        self, request: ModelRequest, attempt: Attempt
-    ) -> tuple[Target, str, bytes, list[Message]]:
+    def check(self, request: ModelRequest, attempt: Attempt) -> None:
         if request.tool_config is not None:
             refuse_provider_tools(request, attempt, self.type)
-        return await super()._prepare(request, attempt)
+
+    def plain_body(self, request: ModelRequest, messages: list[Message]) -> bytes | None:
+        return None if self._plain is None else self._plain.body(request, messages)
 
     def inlines(self, file: File, request: ModelRequest) -> bool:
         if file.url is None or request.fetch_files:

@@ -1,0 +1,82 @@
+"""A text-only body put together from parts is the general one, byte for byte."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tensorzero.config.credentials import NoCredential
+from tensorzero.config.model import ProviderConfig
+from tensorzero.providers.base import ProviderContext
+from tensorzero.providers.openai import OpenAIProvider
+from tensorzero.types.content import Message, Text, ToolCall
+from tensorzero.types.model import ModelRequest
+from tensorzero.types.params import ChatCompletionParams
+from tensorzero.types.schema import JSONSchema
+from tzcore.client import Pool
+
+PROVIDER = OpenAIProvider(
+    ProviderContext(Pool(user_agent=b"test"), 1000),
+    ProviderConfig("p", "openai", {"model_name": "gpt"}, NoCredential()),
+)
+SCHEMA = JSONSchema({"type": "object", "properties": {"name": {"type": "string"}}})
+texts = st.text()
+single = st.builds(
+    Message,
+    st.sampled_from(["user", "assistant"]),
+    st.lists(texts.map(Text), min_size=1, max_size=1),
+)
+params = st.builds(
+    ChatCompletionParams,
+    temperature=st.none() | st.floats(0, 2),
+    max_tokens=st.none() | st.integers(0, 100),
+    seed=st.none() | st.integers(0, 100),
+    stop_sequences=st.none() | st.lists(texts, max_size=2).map(tuple),
+    reasoning_effort=st.none() | texts,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(single, max_size=4),
+    st.none() | texts,
+    params,
+    st.booleans(),
+    st.sampled_from(["off", "strict"]),
+)
+def test_the_same_bytes_as_the_general_way(
+    messages: list[Message],
+    system: str | None,
+    chosen: ChatCompletionParams,
+    stream: bool,
+    mode: Any,
+) -> None:
+    request = ModelRequest(
+        messages, system, params=chosen, stream=stream, json_mode=mode, output_schema=SCHEMA
+    )
+    general = orjson.dumps(PROVIDER.body(request, messages, {}))
+    for _ in range(2):  # made, then taken from what was kept
+        assert PROVIDER.plain_body(request, messages) == general
+
+
+def test_other_forms_go_the_general_way() -> None:
+    call = Message("assistant", [ToolCall("1", "f", "{}")])
+    two = Message("user", [Text("a"), Text("b")])
+    for message in (call, two, Message("user", [])):
+        assert PROVIDER.plain_body(ModelRequest([message]), [message]) is None
+    said = Message("user", [Text("hi")])
+    assert PROVIDER.plain_body(ModelRequest([said], json_mode="on"), [said]) is None
+
+
+def test_parameters_of_one_request_do_not_serve_the_next() -> None:
+    """Sets of parameters are told apart by identity: a new object at an old address must not
+    find what was made for its predecessor."""
+    said = [Message("user", [Text("hi")])]
+    for seed in range(2000):
+        request = ModelRequest(said, params=ChatCompletionParams(seed=seed))
+        body = PROVIDER.plain_body(request, said)
+        assert body is not None
+        assert orjson.loads(body)["seed"] == seed

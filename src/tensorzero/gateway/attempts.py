@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable
 
 from tensorzero.config.config import Config
 from tensorzero.config.function import FunctionConfig
@@ -69,13 +70,13 @@ async def run_variants(
         return name, result, [raw for error in errors.values() for raw in error.raw_responses()]
 
 
-async def _run(
+def _run(
     variant: VariantConfig, inference: Inference, stream: bool
-) -> VariantResult | VariantStream:
+) -> Awaitable[VariantResult | VariantStream]:
     if not isinstance(variant, ChatCompletionConfig) or variant.type != "chat_completion":
         raise _unserved(variant.name, f"variants of type `{variant.type}`")
     if stream:
-        return await bounded(
+        return bounded(
             chat_completion.open_stream(variant, inference.context),
             variant.timeouts,
             stream=True,
@@ -83,8 +84,8 @@ async def _run(
             name=variant.name,
         )
     if variant.timeouts.non_streaming_total_ms is None:
-        return await chat_completion.infer(variant, inference.context)
-    return await bounded(
+        return chat_completion.infer(variant, inference.context)
+    return bounded(
         chat_completion.infer(variant, inference.context),
         variant.timeouts,
         stream=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -64,15 +64,17 @@ class Model:
         self.routes = routes
         self._plain = config.timeouts.non_streaming_total_ms is None
 
-    async def infer(self, request: ModelRequest, credentials: Mapping[str, str]) -> ModelResult:
+    def infer(
+        self, request: ModelRequest, credentials: Mapping[str, str]
+    ) -> Awaitable[ModelResult]:
         """One complete answer of the first provider that gives one.
 
         Raises ``AllModelProvidersFailed`` or ``ModelTimeout``.
         """
         call = self._walk(request, credentials)
         if self._plain:
-            return await call
-        return await bounded(
+            return call  # a coroutine less on the way of every request
+        return bounded(
             call, self.config.timeouts, stream=False, error=ModelTimeout, name=self.name
         )
 

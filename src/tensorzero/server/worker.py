@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -160,6 +161,7 @@ async def serve(settings: Settings, listener: socket.socket, ready_fd: int) -> N
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
     watch_parent(stop)
+    _settle_garbage_collection()
     announcement = loop.create_task(_announce(server, ready_fd))
     await server._serve([listener])
     await announcement
@@ -169,6 +171,14 @@ async def serve(settings: Settings, listener: socket.socket, ready_fd: int) -> N
     await pool.aclose()
     if spool is not None:
         spool.close()
+
+
+def _settle_garbage_collection() -> None:
+    """What was made at start lives as long as the worker: it is not looked at again. Requests
+    leave next to no cycles, so the collector need not come every 700 objects."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
 
 
 async def _announce(server: uvicorn.Server, ready_fd: int) -> None:

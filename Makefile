@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: run test lint build clean bench-e2e
+.PHONY: run test lint build clean bench bench-e2e bench-bars bench-peers profile
 
 $(VENV)/.installed: pyproject.toml setup.py $(wildcard src/tzcore/*.pyx src/tzcore/*.pxd)
 	$(PYTHON) -m venv $(VENV)
@@ -24,8 +24,21 @@ lint: build
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: build
+	$(BIN)/python -m pytest benchmarks/test_stages.py
+
+# ARGS='--only saturation --seconds 10' and the like; `--help` lists all.
 bench-e2e: build
 	$(BIN)/python benchmarks/e2e.py $(ARGS)
 
+bench-bars: build
+	$(BIN)/python benchmarks/bars.py $(ARGS)
+
+bench-peers: build
+	$(BIN)/python benchmarks/peers.py $(ARGS)
+
+profile: build
+	$(BIN)/python benchmarks/profile_worker.py $(ARGS)
+
 clean:
-	rm -rf $(VENV) benchmarks/.build build dist src/*.egg-info src/tzcore/*.c src/tzcore/*.so
+	rm -rf $(VENV) benchmarks/.build benchmarks/.peers build dist src/*.egg-info src/tzcore/*.c src/tzcore/*.so

@@ -78,7 +78,7 @@ class InferenceRoute:
     async def _stream(self, exchange: Exchange, inference: Inference) -> None:
         opened = await open_stream(inference)
         exchange.start_stream(200, b"text/event-stream", STREAM_HEADERS)
-        keeper = asyncio.get_running_loop().create_task(_keep_alive(exchange))
+        keeper = _KeepAlive(exchange)
         left = False
         try:
             async for frame in opened.chunks():
@@ -86,19 +86,38 @@ class InferenceRoute:
                 if not exchange.send(data) and not left:
                     left = True
                     log.warning("Client closed the connection before the response was sent")
+                keeper.sent()
         except Exception:  # the status is sent: all that is left is an error frame
             log.exception("a stream failed unexpectedly")
             error = InternalError("an unexpected error; see the log")
             exchange.send(b"data: " + orjson.dumps({"error": str(error)}) + b"\n\n")
         finally:
-            keeper.cancel()
+            keeper.stop()
         exchange.send(DONE)
         exchange.end()
 
 
-async def _keep_alive(exchange: Exchange) -> None:
-    """A comment line now and then, so that nothing between takes a silent stream for dead."""
-    while True:
-        await asyncio.sleep(KEEP_ALIVE_S)
-        if not exchange.send(b":\n\n"):
-            return
+class _KeepAlive:
+    """A comment line after silence, so that nothing between takes a quiet stream for dead."""
+
+    __slots__ = ("_exchange", "_loop", "_sent_at", "_timer")
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._loop = asyncio.get_running_loop()
+        self._sent_at = self._loop.time()
+        self._timer = self._loop.call_later(KEEP_ALIVE_S, self._check)
+
+    def sent(self) -> None:
+        self._sent_at = self._loop.time()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+    def _check(self) -> None:
+        now = self._loop.time()
+        if now - self._sent_at >= KEEP_ALIVE_S:
+            if not self._exchange.send(b":\n\n"):
+                return
+            self._sent_at = now
+        self._timer = self._loop.call_at(self._sent_at + KEEP_ALIVE_S, self._check)

@@ -13,6 +13,8 @@ from zlib import crc32
 import orjson
 
 SPOOL_LIMIT_BYTES = 10 * 1024**3
+"""What the spool of one gateway holds at most, all workers together."""
+_MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,15 @@ class Settings:
         if len(path) < 100:
             return path
         return f"/tmp/tensorzero-{os.getuid()}-{hash_of(path):x}.sock"
+
+    def keep_free_bytes(self) -> int:
+        """What the spool leaves free of its disk: a full one would keep the embedded database
+        from taking what waits. An eighth, within 16 to 256 MiB; nothing for a server's sake."""
+        if not self.embedded:
+            return 0
+        status = os.statvfs(self.spool_dir)
+        total = status.f_blocks * status.f_frsize
+        return min(max(total // 8, 16 * _MIB), 256 * _MIB)
 
     @property
     def quarantine_dir(self) -> str:

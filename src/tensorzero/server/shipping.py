@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import orjson
 
+from tensorzero.server.adoption import Adoption
+from tensorzero.server.control import Control
 from tensorzero.server.logs import set_up_logs
 from tensorzero.server.parent import report, watch_parent
+from tensorzero.server.preparation import PreparedDatabase
 from tensorzero.server.settings import Settings
+from tensorzero.storage.database.broken_parts import newly_broken, remember_broken
 from tensorzero.storage.database.connection_file import (
     USERNAME,
     new_password,
@@ -22,7 +28,7 @@ from tensorzero.storage.database.connection_file import (
     write_connection,
 )
 from tensorzero.storage.database.embedded import EmbeddedDatabase
-from tensorzero.storage.database.errors import DatabaseError, DatabaseUnavailable, SinkUnavailable
+from tensorzero.storage.database.errors import DatabaseError, SinkUnavailable
 from tensorzero.storage.database.http_interface import Server, serve
 from tensorzero.storage.database.http_request import Credentials
 from tensorzero.storage.database.remote import RemoteDatabase
@@ -31,13 +37,14 @@ from tensorzero.storage.database.url import DatabaseURL
 from tensorzero.storage.schema.migrations import migrate
 from tensorzero.storage.schema.snapshot import write_config_snapshot
 from tensorzero.storage.shipper.shipper import Shipper, ShipperSettings
-from tensorzero.storage.spool.directory import Position, writer_directories
+from tensorzero.storage.spool.directory import writer_directories
 from tensorzero.version import VERSION
 
 log = logging.getLogger(__name__)
 
 DRAIN_S = 10.0
 HOST = "127.0.0.1"
+_WRITERS_LOOK_S = 0.05
 
 
 class ShipperProcess:
@@ -47,8 +54,9 @@ class ShipperProcess:
         self.settings = settings
         self.start = start
         self.stop = asyncio.Event()
-        self.database: EmbeddedDatabase | RemoteDatabase | None = None
         self.interface: Server | None = None
+        self.distrust = False
+        self._forgetful: Collection[str] = ()
 
     async def run(self, ready_fd: int) -> None:
         loop = asyncio.get_running_loop()
@@ -56,74 +64,126 @@ class ShipperProcess:
             loop.add_signal_handler(number, self.stop.set)
         watch_parent(self.stop.set)
         try:
-            note = await self._open()
-        except DatabaseError as error:
+            sink, note = await self._open()
+            shipper = self._shipper(sink, Path(self.settings.spool_dir), distrust=self.distrust)
+            if self.distrust and isinstance(sink.database, EmbeddedDatabase):
+                remember_broken(sink.database)  # the shipper's state knows from here on
+            control = Control(shipper, self.settings.control_socket)
+            await control.start()
+        except (DatabaseError, OSError) as error:
             report(ready_fd, {"error": str(error)})
             return
-        if self.database is None:
-            return
-        shipper = Shipper(
-            spool_root=Path(self.settings.spool_dir),
-            quarantine=Path(self.settings.quarantine_dir),
-            sink=self.database,
-            settings=self._shipper_settings(),
-        )
-        control = await self._control(shipper)
+
+        def prepared(forgetful: Collection[str]) -> None:
+            shipper.delivery.forgetful = frozenset(forgetful)
+
+        sink.on_prepared = prepared
         report(ready_fd, {"ready": True, "database": note})
+        adoption = Adoption(shipper.root, lambda folder: self._shipper(sink, folder))
         try:
-            await shipper.run(self.stop)
-            await self._wait_for_writers()
-            waiting = await shipper.drain(DRAIN_S)
-            if waiting:
-                log.warning("%d rows wait in the spool for the next start", waiting)
+            await self._ship(sink, shipper, adoption)
         finally:
             control.close()
             if self.interface is not None:
                 await self.interface.close()
                 remove_connection(Path(self.settings.data_dir))
-            self.database.close()
+        if shipper.busy or adoption.busy:
+            # An insert that does not come back; the next start sends it again.
+            logging.shutdown()
+            os._exit(0)
+        shipper.close()
+        sink.database.close()
+
+    async def _ship(self, sink: PreparedDatabase, shipper: Shipper, adoption: Adoption) -> None:
+        finish = asyncio.Event()
+        tasks = [
+            asyncio.create_task(self._finish(finish)),
+            asyncio.create_task(sink.prepare_late()),
+            asyncio.create_task(adoption.run(self.stop)),
+        ]
+        try:
+            await shipper.run(finish)
+            waiting = await shipper.drain(DRAIN_S)
+        finally:
+            for task in tasks:
+                task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(*tasks, return_exceptions=True)
+        if waiting:
+            log.warning("%d rows wait in the spool for the next start", waiting)
+
+    async def _finish(self, finish: asyncio.Event) -> None:
+        """Workers finish their requests after they were told to stop: their rows come too."""
+        await self.stop.wait()
+        root = Path(self.settings.spool_dir)
+        # A lock's release cannot be waited for without a thread.
+        while not all(  # noqa: ASYNC110 - see above
+            directory.abandoned() for directory in writer_directories(root)
+        ):
+            await asyncio.sleep(_WRITERS_LOOK_S)
+        finish.set()
+
+    def _shipper(
+        self, sink: PreparedDatabase, spool_root: Path, *, distrust: bool = False
+    ) -> Shipper:
+        return Shipper(
+            spool_root=spool_root,
+            quarantine=Path(self.settings.quarantine_dir),
+            sink=sink,
+            settings=self._shipper_settings(),
+            forgetful=self._forgetful,
+            distrust=distrust,
+        )
 
     def _shipper_settings(self) -> ShipperSettings:
+        """``flush_interval_ms`` and ``max_rows`` count only where they are configured."""
         interval = self.start.get("flush_interval_ms")
         rows = self.start.get("max_rows")
         return ShipperSettings(
-            rows if isinstance(rows, int) else 10_000,
-            interval / 1000 if isinstance(interval, int) else 1.0,
+            max_rows=rows if isinstance(rows, int) else None,
+            flush_interval_s=interval / 1000 if isinstance(interval, int) else 1.0,
         )
 
-    async def _open(self) -> str:
+    async def _open(self) -> tuple[PreparedDatabase, str]:
         if self.settings.embedded:
             return await self._open_embedded()
         return await self._open_remote()
 
-    async def _open_embedded(self) -> str:
+    async def _open_embedded(self) -> tuple[PreparedDatabase, str]:
         data_dir = Path(self.settings.data_dir)
         database = await asyncio.to_thread(EmbeddedDatabase.open, data_dir)
-        self.database = database
-        await asyncio.to_thread(self._prepare, database, True)
+        sink = PreparedDatabase(database, lambda: self._prepare(database, True))
+        await asyncio.to_thread(sink.ensure)
+        self.distrust = newly_broken(database)
         password = new_password()
         self.interface = await serve(database, HOST, 0, Credentials(USERNAME, password))
         write_connection(data_dir, HOST, self.interface.port, password)
-        return f"embedded in {data_dir / 'database'}"
+        return sink, f"embedded in {data_dir / 'database'}"
 
-    async def _open_remote(self) -> str:
+    async def _open_remote(self) -> tuple[PreparedDatabase, str]:
         url = DatabaseURL.parse(os.environ["TENSORZERO_CLICKHOUSE_URL"])
         database = RemoteDatabase(url)
-        self.database = database
         data_dir = Path(self.settings.data_dir)
+
+        def prepare() -> Collection[str]:
+            forgetful = self._prepare(database, False)
+            mark_migrated(data_dir, url)
+            return forgetful
+
+        sink = PreparedDatabase(database, prepare)
         try:
-            await asyncio.to_thread(database.ping)
-            await asyncio.to_thread(self._prepare, database, False)
-        except (DatabaseUnavailable, SinkUnavailable):
+            await asyncio.to_thread(sink.ensure)
+        except SinkUnavailable as error:
             if not seen_migrated(data_dir, url):
                 raise
-            log.warning("%s cannot be reached; rows wait in the spool", url)
-            return f"{url} (not reached)"
-        mark_migrated(data_dir, url)
-        return str(url)
+            log.warning("%s; rows wait in the spool", error)
+            return sink, f"{url} (not reached)"
+        return sink, str(url)
 
-    def _prepare(self, database: EmbeddedDatabase | RemoteDatabase, embedded: bool) -> None:
-        migrate(
+    def _prepare(
+        self, database: EmbeddedDatabase | RemoteDatabase, embedded: bool
+    ) -> Collection[str]:
+        done = migrate(
             database,
             version=VERSION,
             cluster=os.environ.get("TENSORZERO_CLICKHOUSE_CLUSTER_NAME"),
@@ -141,51 +201,8 @@ class ShipperProcess:
             version=VERSION,
             tags={},
         )
-
-    async def _wait_for_writers(self) -> None:
-        """Workers finish their requests after they were told to stop: their rows come too."""
-        while True:
-            directories = writer_directories(Path(self.settings.spool_dir))
-            if all(directory.abandoned() for directory in directories):
-                return
-            await asyncio.sleep(0.05)
-
-    async def _control(self, shipper: Shipper) -> asyncio.AbstractServer:
-        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                while line := await reader.readline():
-                    result = await _command(shipper, orjson.loads(line))
-                    writer.write(orjson.dumps(result) + b"\n")
-                    await writer.drain()
-            except (ConnectionError, orjson.JSONDecodeError) as error:
-                log.debug("a control connection ended: %s", error)
-            finally:
-                writer.close()
-
-        path = self.settings.control_socket
-        await asyncio.to_thread(Path(path).unlink, missing_ok=True)
-        server = await asyncio.start_unix_server(answer, path)
-        os.chmod(path, 0o600)
-        return server
-
-
-async def _command(shipper: Shipper, message: dict[str, object]) -> dict[str, object]:
-    flush = message.get("flush")
-    if isinstance(flush, dict):
-        position = Position(int(flush["segment"]), int(flush["offset"]))
-        return {"ok": await shipper.wait_for(str(flush["writer"]), position, DRAIN_S)}
-    if "contains" in message:
-        return {"ok": shipper.contains(str(message["contains"]).encode())}
-    if "wake" in message:
-        shipper.wake()
-        return {"ok": True}
-    return {
-        "ok": True,
-        "waiting_rows": shipper.waiting_rows(),
-        "inserted": shipper.delivery.inserted,
-        "quarantined": shipper.quarantine.count,
-        "last_error": shipper.last_error,
-    }
+        self._forgetful = done.tables_without_tokens
+        return done.tables_without_tokens
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from tensorzero.models.table import ModelTable
 from tensorzero.providers.base import ProviderContext
 from tensorzero.server.logs import set_up_logs
 from tensorzero.server.parent import report, watch_parent
-from tensorzero.server.recording import ShipperClient, SpoolRecorder
+from tensorzero.server.recording import ShipperLink, SpoolRecorder
 from tensorzero.server.settings import SPOOL_LIMIT_BYTES, Settings
 from tensorzero.storage.database.errors import DatabaseError
 from tensorzero.storage.database.reads import ReadClient
@@ -54,7 +54,7 @@ class DatabaseReads:
         self.recorder = recorder
 
     async def database_ok(self) -> bool:
-        if self.recorder is not None and self.recorder.full:
+        if self.recorder is not None and not self.recorder.has_room():
             return False
         return self.client is None or await self.client.ping()
 
@@ -102,15 +102,15 @@ async def serve(settings: Settings, listener: socket.socket, ready_fd: int) -> N
     spool: SpoolRecorder | None = None
     recorder: Recorder = NullRecorder()
     if settings.records:
+        name = uuid7()
         writer = Writer(
-            str(Path(settings.spool_dir) / uuid7()),
-            limit_bytes=SPOOL_LIMIT_BYTES // settings.workers,
+            str(Path(settings.spool_dir) / name),
+            limit_bytes=SPOOL_LIMIT_BYTES,
+            keep_free_bytes=settings.keep_free_bytes(),
         )
-        spool = SpoolRecorder(
-            writer,
-            ShipperClient(settings.control_socket),
-            required=observability.enabled is True,
-        )
+        link = ShipperLink(settings.control_socket, name)
+        spool = SpoolRecorder(writer, link, required=observability.enabled is True)
+        link.start()
         recorder = spool
     store, decided = _store(config, settings)
     reads = DatabaseReads(_read_client(settings), spool)

@@ -17,7 +17,14 @@ class DatabaseURLError(DatabaseError, ValueError):
 
 
 class SinkUnavailable(DatabaseError):
-    """The batch was not acknowledged: not sent, refused, or in doubt. Send it again unchanged."""
+    """The batch was not acknowledged: not sent, refused, or in doubt. Send it again unchanged.
+
+    ``code`` is ClickHouse's number when the engine answered, else 0.
+    """
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class DatabaseUnavailable(SinkUnavailable):

@@ -10,6 +10,7 @@ from tensorzero.storage.database.errors import QueryError, RowsRejected, SinkUna
 _CODE: Final = re.compile(r"Code: (\d+)\.")
 _ROW: Final = re.compile(r"\(at row (\d+)\)")
 _STACK: Final = re.compile(r"\n*Stack trace.*", re.DOTALL)
+_UNKNOWN_FIELD: Final = re.compile(r"Unknown field")
 _LIMIT: Final = 2000
 
 REJECTING_CODES: Final[frozenset[int]] = frozenset(
@@ -25,7 +26,7 @@ REJECTING_CODES: Final[frozenset[int]] = frozenset(
         69,  # ARGUMENT_OUT_OF_BOUND: a decimal with too many digits
         70,  # CANNOT_CONVERT_TYPE
         72,  # CANNOT_PARSE_NUMBER
-        117,  # INCORRECT_DATA: unknown field, null in a String, duplicate key
+        117,  # INCORRECT_DATA: null in a String, duplicate key
         130,  # CANNOT_READ_ARRAY_FROM_TEXT
         131,  # TOO_LARGE_STRING_SIZE: longer than its FixedString
         306,  # TOO_DEEP_RECURSION: nesting of one value
@@ -57,10 +58,14 @@ def parse_exception(text: str, code: int | None = None) -> QueryError:
 
 
 def insert_error(error: QueryError, table: str) -> RowsRejected | SinkUnavailable:
-    """Classify the engine's answer to a row insert."""
-    if error.code in REJECTING_CODES:
+    """Classify the engine's answer to a row insert.
+
+    An unknown field is not its row's fault: our rows have fixed columns, so the table is older
+    than this gateway. The rows wait until it is migrated.
+    """
+    if error.code in REJECTING_CODES and not _UNKNOWN_FIELD.search(error.message):
         row = _ROW.search(error.message)
         return RowsRejected(
             f"{table}: {error.message}", int(row.group(1)) - 1 if row is not None else None
         )
-    return SinkUnavailable(f"{table}: {error.message}")
+    return SinkUnavailable(f"{table}: {error.message}", error.code)

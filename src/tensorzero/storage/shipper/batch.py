@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 
-from tensorzero.storage.spool.directory import Position, WriterDirectory
-from tensorzero.storage.spool.segment import Damage, End, Segment
+from blake3 import blake3
+
+from tensorzero.storage.spool.directory import Position
+from tensorzero.storage.spool.segment import Damage, Tables
 
 MAX_FRAMES = 10_000
 MAX_BYTES = 48 * 1024 * 1024
-MAX_ROWS = 100_000
+MAX_RANGES = 500
 
-TABLE_ORDER = ("ChatInference", "JsonInference", "ModelInference")
+BLOCK_ROWS = 100_000
+BLOCK_BYTES = 64 * 1024 * 1024
+LARGE_ROW_BYTES = 16 * 1024 * 1024
+"""A row of this size goes alone: if the database cannot take it, it holds nothing else up."""
+
+TABLE_ORDER = (b"ChatInference", b"JsonInference", b"ModelInference")
 """Inferences go before what refers to them; other tables follow by name."""
 
 
@@ -34,87 +40,73 @@ class Range:
         return Position(self.segment + 1) if self.ended else Position(self.segment, self.end)
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one batch takes. ``rows`` is per table, ``None`` for no limit of its own."""
+
+    frames: int = MAX_FRAMES
+    size: int = MAX_BYTES
+    rows: int | None = None
+
+
 @dataclass(slots=True)
 class Batch:
     """Rows that are sent together."""
 
+    limits: Limits = field(default_factory=Limits)
     ranges: list[Range] = field(default_factory=list)
-    tables: dict[str, list[bytes]] = field(default_factory=dict)
+    tables: Tables = field(default_factory=dict)
     damage: list[tuple[Path, Damage]] = field(default_factory=list)
     frames: int = 0
     size: int = 0
 
     @property
     def full(self) -> bool:
-        return self.frames >= MAX_FRAMES or self.size >= MAX_BYTES
+        limits = self.limits
+        if self.frames >= limits.frames or self.size >= limits.size:
+            return True
+        if len(self.ranges) >= MAX_RANGES:
+            return True
+        return limits.rows is not None and any(
+            len(rows) >= limits.rows for rows in self.tables.values()
+        )
+
+    @property
+    def row_count(self) -> int:
+        return sum(len(rows) for rows in self.tables.values())
 
     def in_order(self) -> list[tuple[str, list[bytes]]]:
-        known = [(name, self.tables[name]) for name in TABLE_ORDER if name in self.tables]
-        others = sorted(
-            (name, rows) for name, rows in self.tables.items() if name not in TABLE_ORDER
-        )
-        return known + others
+        known = [name for name in TABLE_ORDER if name in self.tables]
+        others = sorted(name for name in self.tables if name not in TABLE_ORDER)
+        return [(name.decode("utf-8", "replace"), self.tables[name]) for name in known + others]
+
+    def digest(self) -> str:
+        """Over every row of every table: the same ranges must give the same bytes again."""
+        hasher = blake3()
+        for table, rows in self.in_order():
+            hasher.update(f"{table} {len(rows)}\n".encode())
+            hasher.update(b"\n".join(rows))
+        return hasher.hexdigest()
 
 
-def token_of(table: str, rows: Sequence[bytes]) -> str:
+def blocks(rows: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Cut rows into blocks that one insert takes; the same rows always give the same blocks."""
+    start = size = 0
+    for at, row in enumerate(rows):
+        large = len(row) >= LARGE_ROW_BYTES
+        if at > start and (large or at - start >= BLOCK_ROWS or size + len(row) + 1 > BLOCK_BYTES):
+            yield rows[start:at]
+            start, size = at, 0
+        size += len(row) + 1
+        if large:
+            yield rows[start : at + 1]
+            start, size = at + 1, 0
+    if start < len(rows):
+        yield rows[start:]
+
+
+def token_of(table: str, body: bytes) -> str:
     """The insert's token: made of the bytes, so the same rows always carry the same one."""
-    digest = sha256(table.encode())
-    for row in rows:
-        digest.update(b"\n")
-        digest.update(row)
-    return digest.hexdigest()
-
-
-def read_range(
-    batch: Batch, directory: WriterDirectory, segment: int, start: int, stop: int | None
-) -> Range:
-    """Add what one segment holds from ``start`` on (to ``stop``, or as far as it is committed
-    and the batch takes it)."""
-    taken = Range(directory.path.name, segment, start, start)
-    path = directory.segment_path(segment)
-    for entry in Segment(path).entries(start):
-        if stop is not None and taken.end >= stop:
-            break
-        if isinstance(entry, End):
-            taken.ended = True
-            break
-        taken.end = entry.end
-        if isinstance(entry, Damage):
-            batch.damage.append((path, entry))
-            continue
-        batch.frames += 1
-        for table, row in entry.rows:
-            batch.tables.setdefault(table.decode(), []).append(row)
-            batch.size += len(row)
-        if stop is None and batch.full:
-            break
-    if taken.end > start or taken.ended:
-        batch.ranges.append(taken)
-    return taken
-
-
-def next_batch(directories: Sequence[WriterDirectory]) -> Batch:
-    """What is committed behind the checkpoints, as much as one batch takes."""
-    batch = Batch()
-    for directory in directories:
-        position = directory.checkpoint()
-        for segment in directory.segments():
-            if batch.full:
-                return batch
-            if segment < position.segment:
-                continue
-            start = position.offset if segment == position.segment else Position(segment).offset
-            taken = read_range(batch, directory, segment, start, None)
-            if not taken.ended:
-                break
-    return batch
-
-
-def rebuild(directories: Sequence[WriterDirectory], ranges: Sequence[Range]) -> Batch:
-    """The same batch again from its written-down ranges, byte for byte."""
-    by_name = {directory.path.name: directory for directory in directories}
-    batch = Batch()
-    for wanted in ranges:
-        read_range(batch, by_name[wanted.writer], wanted.segment, wanted.start, wanted.end)
-    batch.ranges = list(ranges)
-    return batch
+    hasher = blake3(table.encode() + b"\n")
+    hasher.update(body)
+    return hasher.hexdigest()

@@ -1,41 +1,103 @@
-"""Sends one batch: retried while in doubt, split when a row is bad."""
+"""Sends one batch: the same blocks while in doubt, split when a row is bad."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection, Sequence
+from uuid import uuid4
 
-from tensorzero.storage.shipper.batch import MAX_ROWS, token_of
+from tensorzero.storage.shipper.batch import LARGE_ROW_BYTES, Batch, blocks, token_of
+from tensorzero.storage.shipper.compare import complete_targets, missing_rows
 from tensorzero.storage.shipper.quarantine import Quarantine
-from tensorzero.storage.shipper.sink import RowSink, RowsRejected
+from tensorzero.storage.shipper.sink import RowSink, RowsRejected, SinkUnavailable
 
 log = logging.getLogger(__name__)
 
+LARGE_ROW_TRIES = 8
+MEMORY_LIMIT_EXCEEDED = 241
+
 
 class Delivery:
-    """Puts rows into the sink; a bad row never costs the others."""
+    """Puts rows into the sink; a bad row never costs the others.
 
-    def __init__(self, sink: RowSink, quarantine: Quarantine) -> None:
+    ``forgetful`` names tables that do not remember tokens: what may be there already is
+    compared by its ids before it is sent again.
+    """
+
+    def __init__(
+        self, sink: RowSink, quarantine: Quarantine, *, forgetful: Collection[str] = ()
+    ) -> None:
         self.sink = sink
         self.quarantine = quarantine
+        self.forgetful = frozenset(forgetful)
         self.inserted: dict[str, int] = {}
+        self._acknowledged: set[str] = set()
+        self._tries: dict[str, int] = {}
 
-    def send(self, table: str, rows: list[bytes]) -> None:
-        """Insert all rows in blocks. Raises what the sink raises when it is in doubt; the caller
-        then sends everything again, byte for byte."""
-        for start in range(0, len(rows), MAX_ROWS):
-            self._send_block(table, rows[start : start + MAX_ROWS])
+    def send(self, batch: Batch, *, in_doubt: bool) -> None:
+        """Insert everything, table by table. Raises when the sink is in doubt; the caller then
+        calls again with the same batch and ``in_doubt``. Blocks that were acknowledged before
+        are not sent twice."""
+        for table, rows in batch.in_order():
+            for block in blocks(rows):
+                self._send_block(table, block, in_doubt)
+        self._acknowledged.clear()
+        self._tries.clear()
 
-    def _send_block(self, table: str, rows: list[bytes]) -> None:
-        token = token_of(table, rows)
+    def send_missing(self, batch: Batch) -> None:
+        """Insert what a comparison shows to be missing, with fresh tokens. Repeatable."""
+        for table, rows in batch.in_order():
+            for block in blocks(rows):
+                missing = missing_rows(self.sink, table, block)
+                if missing:
+                    self._insert(table, missing, fresh=True)
+                complete_targets(self.sink, table, block)
+
+    def _send_block(self, table: str, rows: Sequence[bytes], in_doubt: bool) -> None:
+        if in_doubt and table in self.forgetful:
+            rows_left = missing_rows(self.sink, table, rows)
+            if rows_left:
+                self._insert(table, rows_left, fresh=True)
+            complete_targets(self.sink, table, rows)
+            return
+        self._insert(table, rows, fresh=False)
+
+    def _insert(self, table: str, rows: Sequence[bytes], *, fresh: bool) -> None:
+        body = b"\n".join(rows) + b"\n"
+        token = token_of(table, body)
+        if token in self._acknowledged:
+            return
         try:
-            self.sink.insert(table, b"\n".join(rows) + b"\n", len(rows), token=token)
+            self.sink.insert(
+                table, body, len(rows), token=f"{token}-{uuid4().hex}" if fresh else token
+            )
         except RowsRejected as error:
+            del body
             if len(rows) == 1:
-                log.error("a row of %s is quarantined: %s", table, error)
-                self.quarantine.add_row(table, rows[0], str(error), token)
+                self._give_up(table, rows[0], str(error), token)
                 return
             middle = len(rows) // 2
-            self._send_block(table, rows[:middle])
-            self._send_block(table, rows[middle:])
+            self._insert(table, rows[:middle], fresh=fresh)
+            self._insert(table, rows[middle:], fresh=fresh)
             return
+        except SinkUnavailable as error:
+            # A row that is too large for the database's memory fails every time.
+            if not _is_large(rows) or error.code != MEMORY_LIMIT_EXCEEDED:
+                raise
+            self._tries[token] = self._tries.get(token, 0) + 1
+            if self._tries[token] < LARGE_ROW_TRIES:
+                raise
+            self._give_up(table, rows[0], str(error), token)
+            return
+        if not fresh:
+            self._acknowledged.add(token)
         self.inserted[table] = self.inserted.get(table, 0) + len(rows)
+
+    def _give_up(self, table: str, row: bytes, reason: str, token: str) -> None:
+        log.error("a row of %s is quarantined: %s", table, reason)
+        self.quarantine.add_row(table, row, reason, token)
+        self._acknowledged.add(token)
+
+
+def _is_large(rows: Sequence[bytes]) -> bool:
+    return len(rows) == 1 and len(rows[0]) >= LARGE_ROW_BYTES

@@ -6,207 +6,332 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from tensorzero.storage.shipper.batch import Batch, Range, next_batch, rebuild
+from tensorzero.storage.shipper.batch import MAX_BYTES, MAX_FRAMES, Batch, Limits
 from tensorzero.storage.shipper.delivery import Delivery
-from tensorzero.storage.shipper.journal import Journal
+from tensorzero.storage.shipper.ingest import IngestThread
 from tensorzero.storage.shipper.quarantine import Quarantine
 from tensorzero.storage.shipper.sink import RowSink
-from tensorzero.storage.spool.directory import Position, WriterDirectory, writer_directories
+from tensorzero.storage.shipper.spool import SpoolReader
+from tensorzero.storage.shipper.state import State, StateFile
+from tensorzero.storage.spool.directory import Position
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.05
+STATE_FILE = "shipper.state"
+TICK_S = 0.05
+"""How long nothing new must come in for a batch to be sent before its time."""
+LOOK_S = 1.0
+"""A lost wake-up costs no more than this."""
 BACKOFF_S = (0.1, 0.25, 0.5, 1.0, 2.0)
+WARN_EVERY_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class ShipperSettings:
-    """When a batch is sent: after so many inferences, or so many seconds, or when nothing new
-    comes in."""
+    """When a batch is sent: after so many inferences (or rows of a table), or so many seconds,
+    or when nothing new comes in, or when somebody waits."""
 
-    max_frames: int = 10_000
+    max_frames: int = MAX_FRAMES
+    max_rows: int | None = None
     flush_interval_s: float = 1.0
 
 
+@dataclass(slots=True)
+class _Flight:
+    """A batch on its way. ``sent``: an earlier try may have had an effect."""
+
+    batch: Batch
+    digest: str
+    begun: bool = False
+    sent: bool = False
+    compare: bool = False
+    running: asyncio.Future[None] | None = None
+    attempts: int = 0
+    warned_at: float = 0.0
+
+
 class Shipper:
-    """Ships the spool below ``spool_root`` into ``sink``. One instance at a time."""
+    """Ships the spool below ``spool_root`` into ``sink``. One instance at a time.
+
+    ``forgetful``: tables that do not remember insert tokens. ``distrust``: rows that were
+    acknowledged may be lost (broken parts at the engine's start), so everything that is still
+    held is compared first.
+    """
 
     def __init__(
-        self, *, spool_root: Path, quarantine: Path, sink: RowSink, settings: ShipperSettings
+        self,
+        *,
+        spool_root: Path,
+        quarantine: Path,
+        sink: RowSink,
+        settings: ShipperSettings,
+        forgetful: Collection[str] = (),
+        distrust: bool = False,
     ) -> None:
+        """Raises ``OSError``: the state file can't be made."""
         self.root = spool_root
-        self.journal = Journal(spool_root / "journal.json")
+        self.state = StateFile(spool_root / STATE_FILE)
+        self.spool = SpoolReader(spool_root, self.state.state.checkpoints)
         self.quarantine = Quarantine(quarantine)
-        self.delivery = Delivery(sink, self.quarantine)
+        self.delivery = Delivery(sink, self.quarantine, forgetful=forgetful)
         self.settings = settings
         self.last_error: str | None = None
-        self.acknowledged: dict[str, Position] = {}
+        self.on_progress: Callable[[dict[str, Position], bool], None] | None = None
+        """Called with how far everything is in the database; ``True`` when nothing is left."""
+        self._thread = IngestThread()
+        self._distrust = distrust or self.state.lost or self.state.state.distrust
+        if self._distrust:
+            # From here on it is remembered, whatever happens before the comparison's end.
+            self.state.write(State(distrust=True))
+        self._resumed = False
+        self._flight: _Flight | None = None
+        self._waiting: dict[str, Position] = {}
+        self._signal = asyncio.Event()
         self._acknowledgement = asyncio.Condition()
-        self._wanted = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Ship until ``stop`` is set; the batch in flight is finished or left to the journal."""
-        await self._resume(stop)
-        first_seen: float | None = None
-        previous = 0
-        while not stop.is_set():
-            waiting = self._waiting_bytes()
-            if waiting == 0:
-                first_seen, previous = None, 0
-                await self._pause(stop)
-                continue
-            now = time.monotonic()
-            first_seen = first_seen or now
-            idle = waiting == previous
-            due = now - first_seen >= self.settings.flush_interval_s
-            if idle or due or self._wanted.is_set() or waiting > 8_000_000:
-                self._wanted.clear()
-                await self._ship(stop)
-                first_seen, previous = None, 0
-            else:
-                previous = waiting
-                await self._pause(stop)
+        """Ship until ``stop`` is set; what is in flight then is left to ``drain``."""
+        stopping = asyncio.ensure_future(stop.wait())
+        try:
+            await self._resume(stopping)
+            while not stop.is_set():
+                batch = await self._gather(stopping)
+                if batch is not None and not stop.is_set():
+                    await self._ship(batch, stopping)
+        finally:
+            stopping.cancel()
+
+    async def ship_all(self, stop: asyncio.Event) -> None:
+        """Ship until nothing is left, or until ``stop``."""
+        stopping = asyncio.ensure_future(stop.wait())
+        try:
+            await self._empty(stopping)
+        finally:
+            stopping.cancel()
 
     async def drain(self, timeout_s: float) -> int:
         """Ship what is there, for at most ``timeout_s``; returns the rows that still wait."""
-        stop = asyncio.Event()
-        timer = asyncio.get_running_loop().call_later(timeout_s, stop.set)
+        stopping = asyncio.ensure_future(asyncio.sleep(timeout_s))
         try:
-            await self._resume(stop)
-            while not stop.is_set() and await self._ship(stop):
-                continue
+            await self._empty(stopping)
         finally:
-            timer.cancel()
-        return self.waiting_rows()
+            stopping.cancel()
+        rows, _ = await self.waiting_rows()
+        return rows
+
+    async def _empty(self, stopping: asyncio.Future[Any]) -> None:
+        await self._resume(stopping)
+        if self._flight is None:
+            self.spool.rewind()
+        while not stopping.done() and self._flight is None:
+            batch = Batch(self._limits())
+            await asyncio.to_thread(self.spool.gather, batch)
+            if not batch.ranges:
+                return
+            await self._ship(batch, stopping)
+
+    @property
+    def busy(self) -> bool:
+        """An insert still runs; the process should not wait for it."""
+        flight = self._flight
+        return flight is not None and flight.running is not None and not flight.running.done()
+
+    def close(self) -> None:
+        """Let the state file go (not while an insert runs)."""
+        if not self.busy:
+            self.state.close()
 
     def wake(self) -> None:
-        """Somebody waits: send at once."""
-        self._wanted.set()
+        """There are new rows."""
+        self._signal.set()
+
+    def flush(self, writer: str, position: Position) -> None:
+        """Somebody waits for everything before ``position``: send at once."""
+        if self.spool.shipped.get(writer, Position(0)) < position:
+            known = self._waiting.get(writer, Position(0))
+            self._waiting[writer] = max(known, position)
+        self._signal.set()
 
     async def wait_for(self, writer: str, position: Position, timeout_s: float) -> bool:
         """Wait until everything before ``position`` is in the database; ``False`` in time-out."""
-        self.wake()
-
-        def done() -> bool:
-            return self.acknowledged.get(writer, Position(0)) >= position
-
+        self.flush(writer, position)
         try:
             async with asyncio.timeout(timeout_s), self._acknowledgement:
-                await self._acknowledgement.wait_for(done)
+                await self._acknowledgement.wait_for(
+                    lambda: self.spool.shipped.get(writer, Position(0)) >= position
+                )
         except TimeoutError:
             return False
         return True
 
-    def contains(self, text: bytes) -> bool:
+    async def contains(self, text: bytes) -> bool:
         """Whether a row that is not in the database yet holds ``text`` (an id)."""
-        return any(
-            text in row for rows in next_batch(self._directories()).tables.values() for row in rows
-        )
+        return await asyncio.to_thread(self.spool.contains, text)
 
-    def waiting_rows(self) -> int:
-        """Rows behind the checkpoints (of one batch at most)."""
-        return sum(len(rows) for rows in next_batch(self._directories()).tables.values())
+    async def waiting_rows(self) -> tuple[int, bool]:
+        """Rows that are not in the database yet, and whether all of them were counted."""
+        return await asyncio.to_thread(self.spool.waiting_rows)
 
-    def _directories(self) -> list[WriterDirectory]:
-        return writer_directories(self.root)
+    def _limits(self) -> Limits:
+        """A database on the same disk needs a multiple of a batch to take it."""
+        status = os.statvfs(self.root)
+        free = status.f_bavail * status.f_frsize
+        size = min(MAX_BYTES, max(free // 8, 256 * 1024))
+        return Limits(self.settings.max_frames, size, self.settings.max_rows)
 
-    def _waiting_bytes(self) -> int:
-        return next_batch(self._directories()).size
+    async def _gather(self, stopping: asyncio.Future[Any]) -> Batch | None:
+        """Fill a batch until it is time to send it; ``None`` when there was nothing."""
+        batch = Batch(self._limits())
+        began = 0.0
+        while not stopping.done():
+            self._signal.clear()
+            found = await asyncio.to_thread(self.spool.gather, batch)
+            if not batch.ranges:
+                self._report(idle=True)
+                await self._pause(stopping, LOOK_S)
+                return None
+            now = time.monotonic()
+            began = began or now
+            due = now - began >= self.settings.flush_interval_s
+            if batch.full or due or not found or self._waiting or not batch.frames:
+                break
+            await self._pause(stopping, min(TICK_S, self.settings.flush_interval_s), idle=False)
+        return batch
 
-    async def _pause(self, stop: asyncio.Event) -> None:
-        _, pending = await asyncio.wait(
-            [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(self._wanted.wait())],
-            timeout=POLL_S,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        for task in pending:
-            task.cancel()
+    async def _pause(
+        self, stopping: asyncio.Future[Any], timeout_s: float, *, idle: bool = True
+    ) -> None:
+        """Sleep; what wakes an idle shipper only hurries a gathering one when somebody waits."""
+        ends = time.monotonic() + timeout_s
+        while (left := ends - time.monotonic()) > 0 and not stopping.done():
+            signal = asyncio.ensure_future(self._signal.wait())
+            await asyncio.wait(
+                {signal, stopping}, timeout=left, return_when=asyncio.FIRST_COMPLETED
+            )
+            woken = signal.done()
+            signal.cancel()
+            if woken and (idle or self._waiting):
+                return
+            self._signal.clear()
 
-    async def _resume(self, stop: asyncio.Event) -> None:
-        """Send the batch again that a previous life had written down."""
-        ranges = self.journal.read()
+    async def _resume(self, stopping: asyncio.Future[Any]) -> None:
+        """First what a previous life left: the batch that it had written down, or everything
+        that is held when the database is not to be trusted."""
+        if self._flight is not None:
+            await self._fly(self._flight, stopping)
+            if self._flight is not None:
+                return
+        if self._resumed:
+            return
+        if self._distrust:
+            await self._compare_all(stopping)
+            return
+        ranges = self.state.state.in_flight
+        self._resumed = True
         if not ranges:
             return
-        names = {directory.path.name: directory for directory in self._directories()}
-        open_ranges = [
-            entry
-            for entry in ranges
-            if entry.writer in names and names[entry.writer].checkpoint() < entry.after
-        ]
-        if not open_ranges:
-            self.journal.clear()
-            return
         log.info("sending a batch again that was in flight")
-        await self._deliver(rebuild(self._directories(), ranges), stop)
+        batch = await asyncio.to_thread(self.spool.rebuild, ranges)
+        digest = batch.digest()
+        flight = _Flight(batch, digest, begun=True, sent=True)
+        if digest != self.state.state.digest:
+            log.error("the batch in flight has changed on the disk; its rows are compared")
+            flight.compare = True
+        await self._fly(flight, stopping)
 
-    async def _ship(self, stop: asyncio.Event) -> bool:
-        """One batch; ``False`` when there was nothing or the stop came first."""
-        directories = self._directories()
-        batch = next_batch(directories)
-        if not batch.ranges:
-            self._remove_abandoned(directories)
-            return False
-        await asyncio.to_thread(self._sync, batch)
-        self.journal.write(batch.ranges)
-        return await self._deliver(batch, stop)
+    async def _compare_all(self, stopping: asyncio.Future[Any]) -> None:
+        log.warning("comparing what the spool still holds with the database")
+        self._flight = None
+        self.spool.shipped = {}
+        self.spool.rewind()
+        while not stopping.done():
+            batch = Batch(self._limits())
+            await asyncio.to_thread(self.spool.gather, batch)
+            if not batch.frames and not batch.damage:
+                self._distrust = False
+                self._resumed = True
+                self.spool.rewind()
+                return
+            await self._fly(_Flight(batch, "", compare=True), stopping)
+            if self._flight is not None:
+                return
 
-    def _sync(self, batch: Batch) -> None:
-        """What is about to be relied on must be on the disk."""
-        by_name = {directory.path.name: directory for directory in self._directories()}
-        for entry in batch.ranges:
-            fd = os.open(by_name[entry.writer].segment_path(entry.segment), os.O_RDONLY)
-            try:
-                os.fdatasync(fd)
-            finally:
-                os.close(fd)
+    async def _ship(self, batch: Batch, stopping: asyncio.Future[Any]) -> None:
+        await self._fly(_Flight(batch, ""), stopping)
 
-    async def _deliver(self, batch: Batch, stop: asyncio.Event) -> bool:
-        for path, damage in batch.damage:
-            log.error("damaged bytes in %s are kept in the quarantine", path.name)
-            self.quarantine.add_damage(path, damage)
-        attempt = 0
+    async def _fly(self, flight: _Flight, stopping: asyncio.Future[Any]) -> None:
+        """Bring a batch into the database, however often it takes; when ``stopping`` comes
+        first, it stays in flight."""
+        self._flight = flight
         while True:
-            try:
-                for table, rows in batch.in_order():
-                    await asyncio.to_thread(self.delivery.send, table, rows)
+            if flight.running is None:
+                flight.running = self._thread.run(partial(self._transfer, flight))
+            await asyncio.wait({flight.running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not flight.running.done():
+                return
+            running, flight.running = flight.running, None
+            error = running.exception()
+            if error is None:
                 break
-            except Exception as error:  # in doubt: the same bytes are sent again
-                self.last_error = str(error)
-                log.warning("the database did not take a batch, trying again: %s", error)
-                pause = BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)]
-                attempt += 1
-            try:
-                async with asyncio.timeout(pause):
-                    await stop.wait()
-                return False
-            except TimeoutError:
-                continue
-        self.last_error = None
-        self._acknowledge(batch.ranges)
+            self._failed(flight, error)
+            pause = BACKOFF_S[min(flight.attempts, len(BACKOFF_S)) - 1]
+            await asyncio.wait({stopping}, timeout=pause)
+            if stopping.done():
+                return
+        self._flight = None
+        if self.last_error is not None:
+            log.info("the database takes rows again")
+            self.last_error = None
+        for writer, position in list(self._waiting.items()):
+            if self.spool.shipped.get(writer, Position(0)) >= position:
+                del self._waiting[writer]
+        self._report(idle=False)
         async with self._acknowledgement:
             self._acknowledgement.notify_all()
-        return True
 
-    def _acknowledge(self, ranges: list[Range]) -> None:
-        """Checkpoints first, then the journal goes, then finished segments."""
-        by_name = {directory.path.name: directory for directory in self._directories()}
-        for entry in ranges:
-            directory = by_name.get(entry.writer)
-            if directory is not None:
-                directory.set_checkpoint(entry.after)
-                self.acknowledged[entry.writer] = entry.after
-        self.journal.clear()
-        for entry in ranges:
-            directory = by_name.get(entry.writer)
-            if directory is not None and entry.ended:
-                directory.segment_path(entry.segment).unlink(missing_ok=True)
-        self._remove_abandoned(list(by_name.values()))
+    def _failed(self, flight: _Flight, error: BaseException) -> None:
+        flight.attempts += 1
+        now = time.monotonic()
+        if str(error) != self.last_error or now - flight.warned_at >= WARN_EVERY_S:
+            flight.warned_at = now
+            log.warning(
+                "the database did not take a batch of %d rows, trying again: %s",
+                flight.batch.row_count,
+                error,
+            )
+        self.last_error = str(error)
 
-    def _remove_abandoned(self, directories: list[WriterDirectory]) -> None:
-        for directory in directories:
-            if directory.abandoned() and not next_batch([directory]).ranges:
-                directory.remove()
-                self.acknowledged.pop(directory.path.name, None)
+    def _transfer(self, flight: _Flight) -> None:
+        """In the ingest thread: from spool to acknowledged, each step safe to repeat."""
+        batch = flight.batch
+        if batch.frames or batch.damage:
+            for path, damage in batch.damage:
+                log.error("damaged bytes in %s are kept in the quarantine", path)
+                self.quarantine.add_damage(path, damage)
+            if not flight.begun:
+                self.spool.sync(batch)
+                if flight.compare:
+                    self.state.write(State(distrust=True))
+                else:
+                    flight.digest = batch.digest()
+                    self.state.write(State(self.spool.shipped, batch.ranges, flight.digest))
+                flight.begun = True
+            in_doubt, flight.sent = flight.sent, True
+            if flight.compare:
+                self.delivery.send_missing(batch)
+            else:
+                self.delivery.send(batch, in_doubt=in_doubt)
+        checkpoints = self.spool.after(batch.ranges)
+        self.state.write(State(checkpoints, distrust=self._distrust))
+        self.spool.mark_shipped(checkpoints)
+        self.spool.remove_shipped()
+
+    def _report(self, *, idle: bool) -> None:
+        if self.on_progress is not None:
+            self.on_progress(self.spool.shipped, idle)

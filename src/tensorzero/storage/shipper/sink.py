@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from tensorzero.storage.database.errors import RowsRejected, SinkUnavailable
 
@@ -19,5 +20,8 @@ class RowSink(Protocol):
         ``SinkUnavailable`` when the database was not reached, anything else when in doubt.
         """
 
-    def ping(self) -> None:
-        """Raises ``SinkUnavailable`` when the database does not answer."""
+    def command(self, sql: str) -> str:
+        """Run one statement. Raises ``DatabaseError``."""
+
+    def query_json(self, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Rows of one SELECT. Raises ``DatabaseError``."""

@@ -1,17 +1,17 @@
-"""The spool's folders: one for each writer, with a checkpoint of what has been shipped."""
+"""The spool's folders: one for each writer, in the folder of a gateway."""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
+from tzcore.spool import HEADER_BYTES, LOCK_NAME, NEXT_NAME, SPARE_NAME
 
-from tzcore.spool import HEADER_BYTES, LOCK_NAME
-
-CHECKPOINT = "checkpoint.json"
+_UNFINISHED_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -22,23 +22,27 @@ class Position:
     offset: int = HEADER_BYTES
 
 
-def write_durably(path: Path, content: bytes) -> None:
-    """Replace a small file so that after a power loss it holds the old or the new content."""
-    temporary = path.with_suffix(".tmp")
-    with open(temporary, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    sync_directory(path.parent)
-
-
 def sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def held(lock: Path) -> bool:
+    """Whether a process holds this lock file."""
+    try:
+        fd = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 class WriterDirectory:
@@ -46,6 +50,7 @@ class WriterDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.name = path.name
 
     def segments(self) -> list[int]:
         """Numbers of the segments that are there, ascending."""
@@ -53,42 +58,23 @@ class WriterDirectory:
             names = os.listdir(self.path)
         except FileNotFoundError:
             return []
-        return sorted(int(name[:-4]) for name in names if name.endswith(".seg"))
+        return sorted(
+            int(name[:-4]) for name in names if name.endswith(".seg") and name[:-4].isdigit()
+        )
 
     def segment_path(self, number: int) -> Path:
         return self.path / f"{number:010d}.seg"
 
-    def checkpoint(self) -> Position:
-        """Up to where everything is in the database."""
-        try:
-            data = orjson.loads((self.path / CHECKPOINT).read_bytes())
-        except FileNotFoundError:
-            return Position(0)
-        return Position(int(data["segment"]), int(data["offset"]))
-
-    def set_checkpoint(self, position: Position) -> None:
-        content = orjson.dumps({"segment": position.segment, "offset": position.offset})
-        write_durably(self.path / CHECKPOINT, content)
-
     def abandoned(self) -> bool:
         """Whether no process writes here any more."""
-        try:
-            fd = os.open(self.path / LOCK_NAME, os.O_RDWR)
-        except FileNotFoundError:
-            return True
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        finally:
-            os.close(fd)
-        return True
+        return not held(self.path / LOCK_NAME)
 
     def remove(self) -> None:
         """Delete the folder of an abandoned writer of which everything has been shipped."""
-        for name in os.listdir(self.path):
-            os.unlink(self.path / name)
-        os.rmdir(self.path)
+        for name in (SPARE_NAME, NEXT_NAME, LOCK_NAME):
+            (self.path / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # something in it is not ours: it stays
+            self.path.rmdir()
 
 
 def writer_directories(root: Path) -> list[WriterDirectory]:
@@ -97,4 +83,19 @@ def writer_directories(root: Path) -> list[WriterDirectory]:
         names = sorted(os.listdir(root))
     except FileNotFoundError:
         return []
-    return [WriterDirectory(root / name) for name in names if (root / name).is_dir()]
+    return [
+        WriterDirectory(root / name)
+        for name in names
+        if not name.startswith(".") and (root / name).is_dir()
+    ]
+
+
+def remove_unfinished(root: Path) -> None:
+    """Delete folders whose writer died before it had made its first segment."""
+    for path in root.glob(".*"):
+        with contextlib.suppress(OSError):
+            old = time.time() - path.stat().st_mtime > _UNFINISHED_S
+            if path.is_dir() and old and not held(path / LOCK_NAME):
+                for entry in list(path.iterdir()):
+                    entry.unlink()
+                path.rmdir()

@@ -1,29 +1,36 @@
 """Reads one segment: committed frames only, damage found and passed over.
 
-The layout is described in ``tzcore.spool``.
+The layout is described in ``tzcore.spool``. Files are read, not mapped: a file that was cut
+short or sits on a bad sector is an error here, not a bus error of the process.
 """
 
 from __future__ import annotations
 
-import mmap
-import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+import os
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
-from zlib import crc32
+from types import TracebackType
 
-from tzcore.spool import END_OF_SEGMENT, HEADER_BYTES, MAGIC
+from tzcore.spool import (
+    DAMAGED,
+    ENDED,
+    FULL,
+    HEADER_BYTES,
+    MAGIC,
+    OPEN,
+    SHORT,
+    count_rows,
+    find_frame,
+    read_frames,
+)
 
-Row = tuple[bytes, bytes]
-"""Table name and row."""
+Tables = dict[bytes, list[bytes]]
+"""Table name → rows."""
 
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """All rows of one inference, and where the frame ends in its segment."""
-
-    rows: tuple[Row, ...]
-    end: int
+CHUNK_BYTES = 256 * 1024
+_LOOKS = 3
+_LOOK_AGAIN_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,91 +42,138 @@ class Damage:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class End:
-    """The segment is complete: its writer went on to the next one."""
+@dataclass(slots=True)
+class Taken:
+    """What one reading found: up to where, and whether the segment has no more (``ended``)."""
+
+    end: int
+    frames: int = 0
+    size: int = 0
+    ended: bool = False
+    full: bool = False
+    damage: list[Damage] = field(default_factory=list)
 
 
 class Segment:
-    """A segment file as its reader sees it at one moment."""
+    """A segment file, open for reading; use it as a context manager."""
 
     def __init__(self, path: Path) -> None:
-        """Map the file; pages are read as they are looked at. Raises ``OSError``."""
+        """Raises ``OSError``."""
         self.path = path
-        with open(path, "rb") as file:
-            self.data = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+        self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.size = os.fstat(self.fd).st_size
 
-    def entries(self, offset: int) -> Iterator[Frame | Damage | End]:
-        """What lies from ``offset`` on; ends where nothing is committed yet."""
-        data = self.data
-        at = max(offset, HEADER_BYTES)
-        if data[: len(MAGIC)] != MAGIC:
-            if data[:].strip(b"\0"):
-                yield Damage(0, len(data), data[:])
-            return
-        while at + 8 <= len(data):
-            length, checksum = struct.unpack_from("<II", data, at)
-            if length == END_OF_SEGMENT:
-                yield End()
-                return
-            if length == 0 and not self._resumes_after(at):
-                return
-            frame = self._frame(at, length, checksum)
-            if frame is None:
-                following = self._next_frame(at + 8)
-                # The writer may have committed this frame and further ones since the first look:
-                # only what is still no frame once a later one was seen is damage.
-                length, checksum = struct.unpack_from("<II", data, at)
-                frame = self._frame(at, length, checksum)
-            if frame is None:
-                yield Damage(at, following, data[at:following])
-                at = following
-            else:
-                yield frame
-                at = frame.end
+    def __enter__(self) -> Segment:
+        return self
 
-    def _resumes_after(self, at: int) -> bool:
-        """Whether anything but zeros follows: then ``at`` is a hole, not the end."""
-        ahead = self.data[at : at + 65536]
-        return ahead.count(0) != len(ahead) and self._next_frame(at + 8) < len(self.data)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        os.close(self.fd)
 
-    def _frame(self, at: int, length: int, checksum: int) -> Frame | None:
-        end = at + 8 + length
-        if length == 0 or end > len(self.data):
-            return None
-        payload = self.data[at + 8 : end]
-        if crc32(payload) != checksum:
-            return None
-        rows = _rows(payload)
-        if rows is None:
-            return None
-        return Frame(rows, (end + 7) & ~7)
+    def take(
+        self,
+        tables: Tables,
+        start: int,
+        *,
+        final: bool,
+        max_frames: int,
+        max_bytes: int,
+        stop: int | None = None,
+    ) -> Taken:
+        """Add the rows of committed frames from ``start`` on to ``tables``.
 
-    def _next_frame(self, at: int) -> int:
-        """The next offset where a frame or the end mark is; the file's end when there is none."""
-        data = self.data
-        while at + 8 <= len(data):
-            length, checksum = struct.unpack_from("<II", data, at)
-            if length == END_OF_SEGMENT or (
-                length != 0 and self._frame(at, length, checksum) is not None
-            ):
-                return at
-            at += 8
-        return len(data)
+        ``final``: nobody writes here any more, so an unwritten place is the end, or a hole if
+        frames follow. ``stop`` reads the segment as if it ended there. At least one frame is
+        taken, however large. Raises ``OSError``.
+        """
+        size = self.size if stop is None else min(stop, self.size)
+        taken = Taken(max(start, HEADER_BYTES))
+        if start <= HEADER_BYTES and self._header_damaged():
+            taken.damage.append(Damage(0, HEADER_BYTES, os.pread(self.fd, HEADER_BYTES, 0)))
+        wanted = CHUNK_BYTES
+        looks = 0
+        while True:
+            at = taken.end
+            if at >= size:
+                taken.ended = final
+                return taken
+            data = os.pread(self.fd, min(wanted, size - at), at)
+            left_frames = max_frames - taken.frames
+            if taken.frames and (left_frames <= 0 or taken.size >= max_bytes):
+                taken.full = True
+                return taken
+            status, used, frames, row_bytes, need = read_frames(
+                data, size - at, tables, max(left_frames, 1), max(max_bytes - taken.size, 1)
+            )
+            taken.end += used
+            taken.frames += frames
+            taken.size += row_bytes
+            if frames:
+                looks = 0
+            if status == SHORT:
+                if len(data) < min(wanted, size - at):
+                    size = at + len(data)  # the file is shorter than it was
+                wanted = max(CHUNK_BYTES, need)
+                continue
+            if status == FULL:
+                taken.full = True
+                return taken
+            if status == OPEN and not final:
+                return taken
+            if status == ENDED and not self._anything_after(taken.end, size):
+                taken.ended = True
+                return taken
+            if status in (DAMAGED, ENDED) and not final and looks < _LOOKS:
+                # Perhaps a frame seen half-written; it is whole a moment later.
+                looks += 1
+                time.sleep(_LOOK_AGAIN_S)
+                continue
+            if not self._pass_over(taken, status, size):
+                taken.ended = final
+                return taken
 
+    def _header_damaged(self) -> bool:
+        """A header that was never written (all zeros) is not damage: power was lost."""
+        header = os.pread(self.fd, len(MAGIC), 0)
+        return header != MAGIC and header.strip(b"\0") != b""
 
-def _rows(payload: bytes) -> tuple[Row, ...] | None:
-    rows: list[Row] = []
-    at = 0
-    while at < len(payload):
-        if at + 5 > len(payload):
-            return None
-        name_length = payload[at]
-        (row_length,) = struct.unpack_from("<I", payload, at + 1)
-        at += 5
-        end = at + name_length + row_length
-        if end > len(payload):
-            return None
-        rows.append((payload[at : at + name_length], payload[at + name_length : end]))
-        at = end
-    return tuple(rows)
+    def _anything_after(self, at: int, size: int) -> bool:
+        """Nothing is ever written behind an end mark, so one that has something behind it is
+        a damaged length."""
+        rest = os.pread(self.fd, size - at - 4, at + 4) if size > at + 4 else b""
+        return rest.count(0) != len(rest)
+
+    def _pass_over(self, taken: Taken, status: int, size: int) -> bool:
+        """Go on at the next frame; ``False`` when an unwritten rest is all there is."""
+        at = taken.end
+        rest = os.pread(self.fd, size - at, at)
+        following = at + find_frame(rest, 8)
+        if status == OPEN and following >= size:
+            # The torn frame of a killed writer, or nothing: it was never answered.
+            return False
+        following = min(following, size)
+        taken.damage.append(Damage(at, following, rest[: following - at]))
+        taken.end = following
+        return True
+
+    def count(self, start: int, ends: float) -> tuple[int, bool]:
+        """Rows from ``start`` on, by their lengths alone, and whether the count is complete
+        (``ends``: ``time.monotonic()`` at which to give up)."""
+        at = max(start, HEADER_BYTES)
+        rows = 0
+        wanted = CHUNK_BYTES
+        while at < self.size:
+            if time.monotonic() > ends:
+                return rows, False
+            data = os.pread(self.fd, min(wanted, self.size - at), at)
+            status, used, found, need = count_rows(data, self.size - at)
+            at += used
+            rows += found
+            if status != SHORT or len(data) < min(wanted, self.size - at + used):
+                break
+            wanted = max(CHUNK_BYTES, need)
+        return rows, True

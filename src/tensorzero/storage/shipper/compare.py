@@ -1,0 +1,136 @@
+"""Finds out by their ids which rows a database has, where tokens cannot tell.
+
+That is so where a table does not remember tokens (a server's user may not set it), where the
+engine set broken parts aside at its start (the tokens of lost rows are still remembered), and
+where the shipper's state is lost. Each target of a view is compared by itself: a batch can be
+in the source table and not in them. Statistics (``VariantStatistics``,
+``ModelProviderStatistics``, ``CumulativeUsage``, ``FeedbackByVariantStatistics``) hold no ids:
+what is missing there cannot be told and is not repaired.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from uuid import UUID
+
+import orjson
+
+from tensorzero.storage.schema.views import VIEWS
+from tensorzero.storage.shipper.sink import RowSink
+
+_KEYS = {
+    "InferenceById": "id_uint",
+    "InferenceByEpisodeId": "id_uint",
+    "InferenceTag": "inference_id",
+    "TagInference": "inference_id",
+    "BooleanMetricFeedbackByTargetId": "id",
+    "FloatMetricFeedbackByTargetId": "id",
+    "CommentFeedbackByTargetId": "id",
+    "DemonstrationFeedbackByInferenceId": "id",
+    "FeedbackTag": "feedback_id",
+    "BooleanMetricFeedbackByVariant": "id_uint",
+    "FloatMetricFeedbackByVariant": "id_uint",
+}
+"""Targets of views whose rows name the source row's id, and the column that does."""
+COMPARED = (
+    "ChatInference",
+    "JsonInference",
+    "ModelInference",
+    "BooleanMetricFeedback",
+    "FloatMetricFeedback",
+    "CommentFeedback",
+    "DemonstrationFeedback",
+)
+"""Tables whose rows have an ``id`` of their own."""
+_IDS_AT_ONCE = 1000
+
+
+def id_of(row: bytes) -> str | None:
+    """The row's id; ``None`` when it has none (it is no row that could be compared)."""
+    try:
+        return str(UUID(orjson.loads(row)["id"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def missing_rows(sink: RowSink, table: str, rows: Sequence[bytes]) -> list[bytes]:
+    """Those of ``rows`` whose id the table does not have. Raises ``DatabaseError``."""
+    if table not in COMPARED:
+        return list(rows)
+    ids = [id_of(row) for row in rows]
+    there: set[str] = set()
+    for some in _pieces([id_ for id_ in ids if id_ is not None]):
+        found = sink.query_json(f"SELECT toString(id) AS id FROM {table} WHERE id IN ({some})")
+        there.update(row["id"] for row in found)
+    return [row for row, id_ in zip(rows, ids, strict=True) if id_ not in there]
+
+
+def complete_targets(sink: RowSink, table: str, rows: Sequence[bytes]) -> None:
+    """Give each view's target the rows that it lacks of what the source table has.
+
+    Raises ``DatabaseError``.
+    """
+    if table not in COMPARED:
+        return
+    ids = [id_ for id_ in map(id_of, rows) if id_ is not None]
+    for view in VIEWS:
+        if view.source != table:
+            continue
+        key = _KEYS.get(view.target)
+        if key is None and view.target != "EpisodeById":
+            continue
+        for some in _pieces(ids):
+            lacking = _lacking(sink, view.target, key, some)
+            if lacking:
+                query = _restricted(view.query, table, lacking)
+                columns = sink.query_json(f"DESCRIBE TABLE ({query})")
+                names = ", ".join(str(column["name"]) for column in columns)
+                # Without it a block that was there once and is lost would be taken for a repeat.
+                sink.command(
+                    f"INSERT INTO {view.target} ({names}) SETTINGS insert_deduplicate = 0 {query}"
+                )
+
+
+def _restricted(query: str, table: str, ids: Sequence[str]) -> str:
+    """A view's query over some of its source table's rows."""
+    rows = f"(SELECT * FROM {table} WHERE id IN ({', '.join(map(_quoted, ids))}))"
+
+    def replaced(found: re.Match[str]) -> str:
+        return f"FROM {rows}{found[1] or f' AS {table}'}"
+
+    return re.sub(rf"FROM {table}\b( AS)?", replaced, query)
+
+
+def _lacking(sink: RowSink, target: str, key: str | None, some: str) -> list[str]:
+    """Which of some ids the target has no row for (that need not have one either)."""
+    wanted = [text.strip("'") for text in some.split(", ")]
+    if key is None:
+        sql = (
+            "SELECT DISTINCT toString(arrayJoin(groupArrayMerge(inference_ids))) AS id "
+            f"FROM {target} WHERE episode_id_uint IN (SELECT episode_id_uint FROM "
+            f"InferenceByEpisodeId WHERE id_uint IN ({_uints(some)})) GROUP BY episode_id_uint"
+        )
+    elif key.endswith("_uint"):
+        sql = (
+            f"SELECT DISTINCT toString(uint_to_uuid({key})) AS id FROM {target} "
+            f"WHERE {key} IN ({_uints(some)})"
+        )
+    else:
+        sql = f"SELECT DISTINCT toString({key}) AS id FROM {target} WHERE {key} IN ({some})"
+    there = {row["id"] for row in sink.query_json(sql)}
+    return [id_ for id_ in wanted if id_ not in there]
+
+
+def _uints(some: str) -> str:
+    return ", ".join(f"toUInt128(toUUID({text}))" for text in some.split(", "))
+
+
+def _quoted(id_: str) -> str:
+    return f"'{id_}'"
+
+
+def _pieces(ids: Sequence[str]) -> Iterator[str]:
+    """Lists for ``IN (…)``, within what a server takes as one query."""
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        yield ", ".join(map(_quoted, ids[start : start + _IDS_AT_ONCE]))

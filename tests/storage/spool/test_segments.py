@@ -18,7 +18,8 @@ from tzcore.spool import HEADER_BYTES, MAGIC, SpoolFull, Writer, find_frame, rea
 
 rows = st.lists(
     st.tuples(
-        st.sampled_from([b"ChatInference", b"ModelInference", b"T" * 255, b""]), st.binary(max_size=200)
+        st.sampled_from([b"ChatInference", b"ModelInference", b"T" * 255, b""]),
+        st.binary(max_size=200),
     ),
     min_size=1,
     max_size=4,
@@ -44,7 +45,9 @@ def by_table(frames: list[list[tuple[bytes, bytes]]]) -> Tables:
     return tables
 
 
-def write(folder: Path, frames: list[list[tuple[bytes, bytes]]], size: int = 64 * 1024) -> list[Path]:
+def write(
+    folder: Path, frames: list[list[tuple[bytes, bytes]]], size: int = 64 * 1024
+) -> list[Path]:
     """Frames as a writer leaves them that was killed: no end mark."""
     writer = Writer(str(folder), segment_bytes=size)
     for frame in frames:

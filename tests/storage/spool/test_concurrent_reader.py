@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from pathlib import Path
 
-from tensorzero.storage.spool.segment import Damage, End, Segment
+from tensorzero.storage.spool.segment import Segment, Tables
 from tzcore.spool import HEADER_BYTES, Writer
 
 FRAMES = 60_000
@@ -25,15 +25,15 @@ def test_a_frame_committed_during_a_look_is_never_taken_for_damage(tmp_path: Pat
     path = folder / "0000000001.seg"
     while not path.exists():
         assert process.is_alive()
-    segment = Segment(path)
     at, seen, ended = HEADER_BYTES, 0, False
-    while not ended:
-        for entry in segment.entries(at):
-            assert not isinstance(entry, Damage), f"frame {seen} of a living writer at {at}"
-            if isinstance(entry, End):
-                ended = True
-                break
-            assert entry.rows[0][1].startswith(b'{"n":%d,' % seen)
-            seen, at = seen + 1, entry.end
+    with Segment(path) as segment:
+        while not ended:
+            tables: Tables = {}
+            taken = segment.take(tables, at, final=False, max_frames=FRAMES, max_bytes=1 << 40)
+            assert not taken.damage, f"frame {seen} of a living writer at {taken.damage[0].start}"
+            for row in tables.get(b"ChatInference", ()):
+                assert row.startswith(b'{"n":%d,' % seen)
+                seen += 1
+            at, ended = taken.end, taken.ended
     process.join()
     assert seen == FRAMES

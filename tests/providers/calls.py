@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 from tensorzero.config.credentials import Credential, NoCredential
@@ -66,6 +67,8 @@ class Outcome:
     items: list[Any] = field(default_factory=list)
     raw_request: str | None = None
     connections: int = 0
+    took_s: float = 0.0
+    failures: list[bool] = field(default_factory=list)
 
     @property
     def body(self) -> str:
@@ -100,6 +103,7 @@ def call(
     max_body_bytes: int = 2**26,
     times: int = 1,
     rest_s: float = 0.0,
+    keep_going: bool = False,
     **config: Any,
 ) -> Outcome:
     """One call (or ``times``, ``rest_s`` apart) of a provider; without a script the server says hello."""
@@ -121,10 +125,11 @@ def call(
             )
             attempt = Attempt("m", "p", MODEL_INFERENCE_ID, dict(credentials or {}))
             outcome = Outcome(server.seen)
-            try:
-                for turn in range(times):
-                    if turn:
-                        await asyncio.sleep(rest_s)
+            started = monotonic()
+            for turn in range(times):
+                if turn:
+                    await asyncio.sleep(rest_s)
+                try:
                     if given.stream:
                         opened = await provider.stream(given, attempt)
                         outcome.raw_request = opened.raw_request
@@ -132,8 +137,13 @@ def call(
                     else:
                         outcome.response = await provider.infer(given, attempt)
                         outcome.raw_request = outcome.response.raw_request
-            except GatewayError as error:
-                outcome.error = error
+                    outcome.failures.append(False)
+                except GatewayError as error:
+                    outcome.error = error
+                    outcome.failures.append(True)
+                    if not keep_going:
+                        break
+            outcome.took_s = monotonic() - started
             outcome.connections = server.connections
             await pool.aclose()
             return outcome

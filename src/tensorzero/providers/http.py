@@ -356,7 +356,7 @@ class HttpProvider(ABC):
                 provider_type=self.type,
                 api_type=self.api_type,
                 status_code=response.status,
-                reason=_reason_phrase(response.status),
+                reason=reason_phrase(response.status),
                 raw_request=raw_request,
                 raw_response=text,
                 debug=self.context.debug,
@@ -418,7 +418,8 @@ class HttpProvider(ABC):
         )
 
 
-def _reason_phrase(status: int) -> str:
+def reason_phrase(status: int) -> str:
+    """The standard's words for a status, whatever the server called it."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
@@ -426,7 +427,7 @@ def _reason_phrase(status: int) -> str:
 
 
 def _status_text(status: int) -> str:
-    return f"{status} {_reason_phrase(status)}".strip()
+    return f"{status} {reason_phrase(status)}".strip()
 
 
 def _text(body: bytes) -> str:

@@ -106,9 +106,10 @@ def call(
     keep_going: bool = False,
     **config: Any,
 ) -> Outcome:
-    """One call (or ``times``, ``rest_s`` apart) of a provider; without a script the server says hello."""
-    if files is not None or given.files is None:
-        given.files = Files(files or {})
+    """One call (or ``times``, ``rest_s`` apart) of a provider; without a script the server says
+    hello. Without ``files`` the call has no way to read any, as calls without file blocks."""
+    if files is not None:
+        given.files = Files(files)
 
     async def run() -> Outcome:
         async with ScriptedServer.saying(*(scripts or [answer(COMPLETION)])) as server:

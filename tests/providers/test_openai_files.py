@@ -17,6 +17,7 @@ URL = "https://example.com/a"
 
 
 def content(*blocks: Any, fields: Any = None, **options: Any) -> Any:
+    options.setdefault("files", {})
     outcome = call(request(user(*blocks), **(fields or {})), **options)
     outcome.answered()
     return orjson.loads(outcome.body)["messages"][0]["content"]
@@ -120,7 +121,7 @@ def test_other_files_have_a_name(mime_type: str, filename: str) -> None:
 
 @pytest.mark.parametrize("mime_type", ["audio/x-unheard-of", "application/x-unheard-of", ""])
 def test_a_type_without_extension_is_refused(mime_type: str) -> None:
-    outcome = call(request(user(File(data="AAAA", mime_type=mime_type))))
+    outcome = call(request(user(File(data="AAAA", mime_type=mime_type))), files={})
     assert isinstance(outcome.failed(), InvalidMessage)
     assert outcome.seen == []
 
@@ -147,7 +148,7 @@ def test_content_type_overrides_choose_the_form() -> None:
 
 
 def test_a_file_that_cannot_be_fetched_fails_the_attempt() -> None:
-    outcome = call(request(user(File(url=URL, mime_type="application/pdf"))))
+    outcome = call(request(user(File(url=URL, mime_type="application/pdf"))), files={})
     assert isinstance(outcome.failed(), BadFileFetch)
     assert outcome.seen == []
 
@@ -163,6 +164,7 @@ def test_the_record_has_numbers_in_the_place_of_data() -> None:
     outcome = call(
         request(user(*blocks), user(File(data=PNG, mime_type="image/png"))),
         extra_body=(ExtraBody("/x", 1),),
+        files={},
     )
     raw = outcome.answered().raw_request
     assert PNG in outcome.body

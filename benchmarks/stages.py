@@ -25,7 +25,7 @@ from tensorzero.gateway.services import Services, WorkflowEpisode
 from tensorzero.models.table import ModelTable
 from tensorzero.providers.base import ProviderContext
 from tensorzero.providers.openai import OpenAIProvider
-from tensorzero.server.recording import ShipperClient, SpoolRecorder
+from tensorzero.server.recording import ShipperLink, SpoolRecorder
 from tensorzero.types.errors import InvalidWorkflowEvaluationRun
 from tensorzero.types.model import Attempt, ModelRequest, ModelResult
 from tensorzero.variants.render import render_messages, render_system
@@ -173,7 +173,9 @@ class HotPath:
         config = load(str(path))
         context = ProviderContext(MemoryPool(user_agent=b"stages", trust_env=False), 300_000)
         self.writer = Writer(str(folder / "spool"))
-        recorder = SpoolRecorder(self.writer, ShipperClient(str(folder / "none")), required=True)
+        recorder = SpoolRecorder(
+            self.writer, ShipperLink(str(folder / "none"), "stages"), required=True
+        )
         self.services = Services(
             config=config,
             models=ModelTable(config.models, config.shorthands, context),

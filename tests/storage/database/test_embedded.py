@@ -79,7 +79,7 @@ def test_a_repeat_completes_views_that_an_insert_missed(db: EmbeddedDatabase) ->
     [
         b'{"n":"x"}',
         b'{"n":-1}',
-        b"{\"n\":[1]}",
+        b'{"n":[1]}',
         b'{"s":null}',
         b'{"id":null}',
         b'{"id":"019"}',

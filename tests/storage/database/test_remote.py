@@ -80,7 +80,13 @@ def test_a_query_on_the_wire(remote, recording_server) -> None:  # type: ignore[
     ("status", "code", "text", "kind", "row"),
     [
         (400, "27", "Code: 27. DB::Exception: no: (at row 3)\n", RowsRejected, 2),
-        (400, "117", "Code: 117. DB::Exception: Unknown field: y: (at row 1)", SinkUnavailable, None),
+        (
+            400,
+            "117",
+            "Code: 117. DB::Exception: Unknown field: y: (at row 1)",
+            SinkUnavailable,
+            None,
+        ),
         (400, "53", "Code: 53. DB::Exception: type", RowsRejected, None),
         (404, "60", "Code: 60. DB::Exception: no table", SinkUnavailable, None),
         (500, "241", "Code: 241. DB::Exception: memory", SinkUnavailable, None),

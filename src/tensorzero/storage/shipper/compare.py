@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import orjson
 
@@ -66,6 +66,33 @@ def missing_rows(sink: RowSink, table: str, rows: Sequence[bytes]) -> list[bytes
     return [row for row, id_ in zip(rows, ids, strict=True) if id_ not in there]
 
 
+def known_to_targets(sink: RowSink, table: str, rows: Sequence[bytes]) -> set[str]:
+    """Ids that some view's target has a row for. Raises ``DatabaseError``."""
+    found: set[str] = set()
+    ids = [id_ for id_ in map(id_of, rows) if id_ is not None]
+    for view in VIEWS:
+        key = _KEYS.get(view.target)
+        if view.source == table and key is not None:
+            for some in _pieces(ids):
+                found.update(_there(sink, view.target, key, some))
+    return found
+
+
+def insert_beside_views(sink: RowSink, table: str, rows: Sequence[bytes]) -> None:
+    """Insert rows into the table alone, its views see nothing of them.
+
+    They go into a table of the same shape, whose part is then attached. Raises
+    ``DatabaseError``.
+    """
+    beside = f"tensorzero_repair_{uuid4().hex}"
+    sink.command(f"CREATE TABLE {beside} AS {table}")
+    try:
+        sink.insert(beside, b"\n".join(rows) + b"\n", len(rows), token=beside)
+        sink.command(f"ALTER TABLE {table} ATTACH PARTITION tuple() FROM {beside}")
+    finally:
+        sink.command(f"DROP TABLE {beside}")
+
+
 def complete_targets(sink: RowSink, table: str, rows: Sequence[bytes]) -> None:
     """Give each view's target the rows that it lacks of what the source table has.
 
@@ -104,7 +131,12 @@ def _restricted(query: str, table: str, ids: Sequence[str]) -> str:
 
 def _lacking(sink: RowSink, target: str, key: str | None, some: str) -> list[str]:
     """Which of some ids the target has no row for (that need not have one either)."""
-    wanted = [text.strip("'") for text in some.split(", ")]
+    there = _there(sink, target, key, some)
+    return [id_ for id_ in (text.strip("'") for text in some.split(", ")) if id_ not in there]
+
+
+def _there(sink: RowSink, target: str, key: str | None, some: str) -> set[str]:
+    """Which of some ids the target has a row for."""
     if key is None:
         sql = (
             "SELECT DISTINCT toString(arrayJoin(groupArrayMerge(inference_ids))) AS id "
@@ -118,8 +150,7 @@ def _lacking(sink: RowSink, target: str, key: str | None, some: str) -> list[str
         )
     else:
         sql = f"SELECT DISTINCT toString({key}) AS id FROM {target} WHERE {key} IN ({some})"
-    there = {row["id"] for row in sink.query_json(sql)}
-    return [id_ for id_ in wanted if id_ not in there]
+    return {row["id"] for row in sink.query_json(sql)}
 
 
 def _uints(some: str) -> str:

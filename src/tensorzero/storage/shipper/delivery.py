@@ -7,7 +7,13 @@ from collections.abc import Collection, Sequence
 from uuid import uuid4
 
 from tensorzero.storage.shipper.batch import LARGE_ROW_BYTES, Batch, blocks, token_of
-from tensorzero.storage.shipper.compare import complete_targets, missing_rows
+from tensorzero.storage.shipper.compare import (
+    complete_targets,
+    id_of,
+    insert_beside_views,
+    known_to_targets,
+    missing_rows,
+)
 from tensorzero.storage.shipper.quarantine import Quarantine
 from tensorzero.storage.shipper.sink import RowSink, RowsRejected, SinkUnavailable
 
@@ -48,19 +54,26 @@ class Delivery:
         """Insert what a comparison shows to be missing, with fresh tokens. Repeatable."""
         for table, rows in batch.in_order():
             for block in blocks(rows):
-                missing = missing_rows(self.sink, table, block)
-                if missing:
-                    self._insert(table, missing, fresh=True)
-                complete_targets(self.sink, table, block)
+                self._repair(table, block)
 
     def _send_block(self, table: str, rows: Sequence[bytes], in_doubt: bool) -> None:
         if in_doubt and table in self.forgetful:
-            rows_left = missing_rows(self.sink, table, rows)
-            if rows_left:
-                self._insert(table, rows_left, fresh=True)
-            complete_targets(self.sink, table, rows)
-            return
-        self._insert(table, rows, fresh=False)
+            self._repair(table, rows)
+        else:
+            self._insert(table, rows, fresh=False)
+
+    def _repair(self, table: str, rows: Sequence[bytes]) -> None:
+        """The table first, then each view's target by itself."""
+        missing = missing_rows(self.sink, table, rows)
+        if missing:
+            known = known_to_targets(self.sink, table, missing)
+            beside = [row for row in missing if id_of(row) in known]
+            whole = [row for row in missing if id_of(row) not in known]
+            if beside:
+                insert_beside_views(self.sink, table, beside)
+            if whole:
+                self._insert(table, whole, fresh=True)
+        complete_targets(self.sink, table, rows)
 
     def _insert(self, table: str, rows: Sequence[bytes], *, fresh: bool) -> None:
         body = b"\n".join(rows) + b"\n"

@@ -1,0 +1,168 @@
+"""Where tokens cannot tell what a database has, its ids do: table by table, target by target."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import pytest
+from harness import FakeClickHouse, append, cut_after, exactly, held, ids_of, inference
+
+from tensorzero.storage.database.embedded import EmbeddedDatabase
+from tensorzero.storage.shipper.compare import complete_targets, missing_rows
+from tensorzero.storage.shipper.shipper import Shipper
+from tensorzero.storage.shipper.state import SLOT_BYTES
+from tzcore.spool import Writer
+
+Make = Callable[..., Shipper]
+TABLES = ("ChatInference", "JsonInference", "ModelInference")
+IDS = ("ChatInference", "ModelInference", "InferenceById", "InferenceByEpisodeId", "EpisodeById",
+       "InferenceTag", "TagInference", "distinct", "unknown")  # fmt: skip
+
+
+def by_ids(found: dict[str, int]) -> dict[str, int]:
+    """Without the statistics, which hold no ids."""
+    return {name: found[name] for name in IDS}
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "ChatInference",
+        "ModelInference",
+        "InferenceById",
+        "InferenceByEpisodeId",
+        "EpisodeById",
+        "InferenceTag",
+        "TagInference",
+    ],
+)
+def test_each_target_is_repaired_by_itself(
+    lost: str, db: EmbeddedDatabase, make: Make, root: Path, function: str
+) -> None:
+    """A part of one table was set aside: what the spool still holds of it comes back, though the
+    tokens of it are still known, and nothing else is doubled."""
+    writer = Writer(str(root / "w"))
+    append(writer, [inference(function) for _ in range(12)])
+    assert asyncio.run(make(db).drain(20)) == 0
+    assert held(db, function) == exactly(12)
+    if lost == "EpisodeById":
+        episodes = (
+            "SELECT episode_id_uint FROM InferenceByEpisodeId WHERE function_name = {f:String}"
+        )
+        db.command(
+            f"ALTER TABLE {lost} DELETE WHERE episode_id_uint IN ({episodes})", {"f": function}
+        )
+    else:
+        db.command(f"ALTER TABLE {lost} DELETE WHERE function_name = {{f:String}}", {"f": function})
+    append(writer, [inference(function) for _ in range(3)])
+    shipper = make(db, distrust=True)
+    assert asyncio.run(shipper.drain(30)) == 0
+    assert by_ids(held(db, function)) == by_ids(exactly(15))
+    # Dealt with: the next start trusts the database again.
+    append(writer, [inference(function) for _ in range(2)])
+    assert asyncio.run(make(db).drain(20)) == 0
+    assert by_ids(held(db, function)) == by_ids(exactly(17))
+
+
+def test_a_comparison_that_was_cut_off_goes_on_at_the_next_start(
+    db: EmbeddedDatabase, make: Make, root: Path, function: str
+) -> None:
+    writer = Writer(str(root / "w"))
+    append(writer, [inference(function) for _ in range(6)])
+    assert asyncio.run(make(db).drain(20)) == 0
+    db.command("ALTER TABLE InferenceById DELETE WHERE function_name = {f:String}", {"f": function})
+    make(db, distrust=True)  # and it is killed before it has done anything
+    assert asyncio.run(make(db).drain(20)) == 0
+    assert by_ids(held(db, function)) == by_ids(exactly(6))
+
+
+def test_a_lost_state_doubles_nothing(
+    db: EmbeddedDatabase, make: Make, root: Path, function: str
+) -> None:
+    writer = Writer(str(root / "w"))
+    append(writer, [inference(function) for _ in range(6)])
+    assert asyncio.run(make(db).drain(20)) == 0
+    append(writer, [inference(function) for _ in range(4)])
+    state = root / "shipper.state"
+    state.write_bytes(b"\xffgarbage" * (2 * SLOT_BYTES // 8))
+    assert asyncio.run(make(db).drain(20)) == 0
+    assert by_ids(held(db, function)) == by_ids(exactly(10))
+
+
+def test_a_batch_in_flight_that_changed_on_the_disk_is_compared(
+    db: EmbeddedDatabase, make: Make, root: Path, function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = Writer(str(root / "w"))
+    frames = [inference(function) for _ in range(6)]
+    append(writer, frames)
+    shipper = make(db)
+    monkeypatch.setattr(shipper.spool, "after", lambda ranges: 1 / 0)  # after both inserts
+    assert asyncio.run(shipper.drain(3)) == 12
+    path = root / "w" / "0000000001.seg"
+    data = path.read_bytes()
+    path.write_bytes(data.replace(ids_of(frames)[3].encode(), b"0" * 36, 1))
+    assert asyncio.run(make(db).drain(20)) == 0
+    assert by_ids(held(db, function)) == by_ids(exactly(6))
+
+
+def test_tables_that_remember_no_tokens(
+    fake: FakeClickHouse, make: Make, root: Path, function: str
+) -> None:
+    """A server's user may not set the window: in doubt, the ids are compared and only what is
+    missing is sent."""
+    for table in (*TABLES, "InferenceById"):
+        fake.engine.command(
+            f"ALTER TABLE {table} MODIFY SETTING non_replicated_deduplication_window = 0"
+        )
+    try:
+        writer = Writer(str(root / "w"))
+        append(writer, [inference(function) for _ in range(8)])
+        fake.faults = deque([cut_after, cut_after])
+        shipper = make(fake.client(), forgetful=TABLES)
+        assert asyncio.run(shipper.drain(30)) == 0
+    finally:
+        for table in (*TABLES, "InferenceById"):
+            fake.engine.command(
+                f"ALTER TABLE {table} MODIFY SETTING non_replicated_deduplication_window = 1000"
+            )
+    assert held(fake.engine, function) == exactly(8)
+    assert [insert.table for insert in fake.inserts] == ["ChatInference", "ModelInference"]
+
+
+def test_missing_rows(db: EmbeddedDatabase, function: str) -> None:
+    rows = [inference(function)[0][1] for _ in range(2500)]
+    db.insert("ChatInference", b"\n".join(rows[::2]), 1250, token=function)
+    assert missing_rows(db, "ChatInference", rows) == rows[1::2]
+    odd = [b"no json", b"{}", b'{"id":"nope"}', b'{"id":7}', b"[]"]
+    assert missing_rows(db, "ChatInference", odd) == odd
+    assert missing_rows(db, "ModelInferenceCache", odd) == odd
+    complete_targets(db, "ModelInferenceCache", odd)
+    complete_targets(db, "ChatInference", odd)
+
+
+def test_feedback_is_compared_too(db: EmbeddedDatabase, function: str) -> None:
+    chat = inference(function)
+    target = ids_of([chat])[0]
+    db.insert("ChatInference", chat[0][1], 1, token=f"{function}-c")
+    feedback = {
+        "id": ids_of([inference("other")])[0],
+        "target_id": target,
+        "metric_name": function,
+        "value": True,
+        "tags": {"author": "ann"},
+    }
+    row = orjson.dumps(feedback)
+    db.insert("BooleanMetricFeedback", row, 1, token=f"{function}-f")
+    targets = ("BooleanMetricFeedbackByTargetId", "BooleanMetricFeedbackByVariant", "FeedbackTag")
+    for table in targets:
+        db.command(f"ALTER TABLE {table} DELETE WHERE metric_name = {{m:String}}", {"m": function})
+    for _ in range(2):
+        assert missing_rows(db, "BooleanMetricFeedback", [row]) == []
+        complete_targets(db, "BooleanMetricFeedback", [row])
+        for table in targets:
+            sql = f"SELECT count() FROM {table} WHERE metric_name = {{m:String}}"
+            assert db.command(sql, {"m": function}).strip() == "1", table

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from harness import append, inference, until
 
@@ -102,8 +104,6 @@ def test_waiters_are_served_together(
     make: Make, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Group commit: while one batch is on its way, later waiters gather for the next."""
-    import threading
-
     monkeypatch.setattr(module, "TICK_S", 20.0)
     writer, sink = Writer(str(root / "w")), Sink()
     sink.hold = threading.Event()
@@ -130,8 +130,6 @@ def test_waiters_are_served_together(
 
 
 def test_a_waiter_does_not_wait_for_ever(make: Make, root: Path) -> None:
-    import threading
-
     writer, sink = Writer(str(root / "w")), Sink()
     sink.hold = threading.Event()
     shipper = make(sink)
@@ -176,8 +174,6 @@ def test_an_idle_shipper_costs_next_to_nothing(make: Make, root: Path) -> None:
 
 
 def test_a_stop_does_not_wait_for_an_insert_that_hangs(make: Make, root: Path) -> None:
-    import threading
-
     writer, sink = Writer(str(root / "w")), Sink()
     append(writer, [inference("f") for _ in range(4)])
     sink.hold = threading.Event()
@@ -204,8 +200,6 @@ def test_ids_on_their_way_are_found(make: Make, root: Path) -> None:
     writer = Writer(str(root / "w"), segment_bytes=8 * 1024)
     frames = [inference("f") for _ in range(20)]
     append(writer, frames)
-    import orjson
-
     ids = [orjson.loads(frame[0][1])["id"].encode() for frame in frames]
     shipper = make(Sink())
 

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from tensorzero.api.errors import error_body
+from tensorzero.api.errors import error_body, log_error
 from tensorzero.api.exchange import AsgiExchange
 from tensorzero.api.inference import InferenceRoute
+from tensorzero.api.request_span import RequestSpan, current_span
 from tensorzero.gateway.files import ObjectStore
 from tensorzero.gateway.input_parser import parse_storage_path
 from tensorzero.types import json_text
-from tensorzero.types.errors import GatewayError, InvalidRequest, ObjectStoreWrite, RouteNotFound
+from tensorzero.types.errors import (
+    GatewayError,
+    InternalError,
+    InvalidRequest,
+    ObjectStoreWrite,
+    RouteNotFound,
+)
 
-VERSION_HEADER = b"x-tensorzero-gateway-version"
+log = logging.getLogger(__name__)
 
 
 class Health(Protocol):
@@ -67,41 +75,34 @@ class App:
             return
         if scope["type"] != "http":
             return
-        send = self._with_version(send)
         path, method = scope["path"], scope["method"]
-        if path == self.inference_path:
-            if method == "POST":
-                await AsgiExchange(scope, receive, send).run(self.inference)
-            else:
-                await Response(status_code=405, headers={"allow": "POST"})(scope, receive, send)
+        if path == self.inference_path and method == "POST":
+            await AsgiExchange(scope, receive, send).run(self.inference)
             return
-        endpoint = self.gets.get(path)
-        if endpoint is None:
-            error = RouteNotFound(method, path)
-            body = error_body(error, error_json=self.error_json)
-            response = Response(body, 404, media_type="application/json")
-        elif method in ("GET", "HEAD"):
-            response = await self._call(endpoint, Request(scope, receive))
-        else:
-            response = Response(status_code=405, headers={"allow": "GET,HEAD"})
+        current_span.set(RequestSpan(method.encode(), scope["raw_path"]))
+        response = await self._answer(scope, receive)
         await response(scope, receive, send)
 
-    async def _call(self, endpoint: Endpoint, request: Request) -> Response:
+    async def _answer(self, scope: Scope, receive: Receive) -> Response:
+        path, method = scope["path"], scope["method"]
+        if path == self.inference_path:
+            return Response(status_code=405, headers={"allow": "POST"})
+        endpoint = self.gets.get(path)
+        if endpoint is not None and method not in ("GET", "HEAD"):
+            return Response(status_code=405, headers={"allow": "GET,HEAD"})
+        error: GatewayError
         try:
-            return await endpoint(request)
-        except GatewayError as error:
-            body = error_body(error, error_json=self.error_json)
-            return Response(body, error.status, media_type="application/json")
-
-    def _with_version(self, send: Send) -> Send:
-        value = self.version.encode()
-
-        async def wrapped(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (VERSION_HEADER, value)]
-            await send(message)
-
-        return wrapped
+            if endpoint is not None:
+                return await endpoint(Request(scope, receive))
+            error = RouteNotFound(method, scope["raw_path"].decode("latin-1"))
+        except GatewayError as raised:
+            error = raised
+        except Exception:  # a fault of ours: logged, answered without detail
+            log.exception("a request failed unexpectedly")
+            error = InternalError("an unexpected error; see the log")
+        log_error(error)
+        body = error_body(error, error_json=self.error_json)
+        return Response(body, error.status, media_type="application/json")
 
     async def _status(self, request: Request) -> Response:
         return json_response(

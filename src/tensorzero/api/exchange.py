@@ -15,6 +15,8 @@ from tensorzero.api.body import MAX_BODY_BYTES
 class Exchange(Protocol):
     """What a route may ask and do; ``tzcore.http1.Exchange`` is the fast one."""
 
+    method: bytes
+    path: bytes
     body: bytes
     content_encoding: bytes | None
     body_too_large: bool
@@ -22,6 +24,7 @@ class Exchange(Protocol):
     closed: bool
     on_close: Callable[[], None] | None
 
+    def header(self, name: bytes) -> bytes | None: ...
     def respond(
         self,
         status: int,
@@ -47,15 +50,21 @@ class AsgiExchange:
         self._receive = receive
         self._send = send
         self._events: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self.method: bytes = scope["method"].encode()
+        self.path: bytes = scope["raw_path"]
         self.body = b""
-        self.content_encoding: bytes | None = None
         self.body_too_large = False
         self.received_at = 0.0
         self.closed = False
         self.on_close: Callable[[], None] | None = None
-        for name, value in scope["headers"]:
-            if name == b"content-encoding":
-                self.content_encoding = value
+        self.content_encoding = self.header(b"content-encoding")
+
+    def header(self, name: bytes) -> bytes | None:
+        """The value of the first field ``name`` (given in lower case)."""
+        for field, value in self.scope["headers"]:
+            if field == name:
+                return bytes(value)
+        return None
 
     async def run(self, handler: Callable[[Exchange], None]) -> None:
         """Read the body, call the handler, send what it answers until it ends."""

@@ -10,6 +10,13 @@ import orjson
 from tensorzero.api.body import CODINGS, UnsupportedCoding, decode_body, too_large
 from tensorzero.api.errors import error_body, log_error
 from tensorzero.api.exchange import Exchange
+from tensorzero.api.request_span import (
+    TRACE_ID,
+    RequestSpan,
+    current_span,
+    log_finished,
+    log_started,
+)
 from tensorzero.gateway.infer import infer
 from tensorzero.gateway.inference import Inference
 from tensorzero.gateway.prepare import prepare
@@ -23,6 +30,7 @@ log = logging.getLogger(__name__)
 KEEP_ALIVE_S = 15.0
 STREAM_HEADERS = b"cache-control: no-cache\r\n"
 DONE = b"data: [DONE]\n\n"
+CLIENT_LEFT = "Client closed the connection before the response was sent"
 
 
 class InferenceRoute:
@@ -33,6 +41,7 @@ class InferenceRoute:
         self.services = services
         self.tasks = tasks
         self.error_json = services.config.gateway.unstable_error_json
+        self.logs_requests = log.isEnabledFor(logging.DEBUG)
 
     def __call__(self, exchange: Exchange) -> None:
         task = asyncio.get_running_loop().create_task(self._serve(exchange))
@@ -41,6 +50,11 @@ class InferenceRoute:
 
     async def _serve(self, exchange: Exchange) -> None:
         request: InferenceRequest | None = None
+        span = RequestSpan(exchange.method, exchange.path)
+        current_span.set(span)
+        if self.logs_requests:
+            log_started(span, exchange.header(TRACE_ID))
+        status = 200
         try:
             if exchange.body_too_large:
                 raise too_large()
@@ -54,20 +68,27 @@ class InferenceRoute:
             else:
                 answer = await infer(inference)
                 if exchange.closed:
-                    log.warning("Client closed the connection before the response was sent")
+                    log.warning(CLIENT_LEFT)
                 exchange.respond(200, answer.body)
         except UnsupportedCoding:
+            status = 415
             exchange.respond(415, b"", b"", b"accept-encoding: " + CODINGS + b"\r\n")
         except GatewayError as error:
+            status = error.status
             self._refuse(exchange, error, request)
         except Exception:  # a fault of ours: logged whole, answered without detail
             log.exception("an inference failed unexpectedly")
+            status = 500
             self._refuse(exchange, InternalError("an unexpected error; see the log"), request)
+        if self.logs_requests:
+            log_finished(exchange.received_at, status)
 
     def _refuse(
         self, exchange: Exchange, error: GatewayError, request: InferenceRequest | None
     ) -> None:
         log_error(error)
+        if exchange.closed:
+            log.warning(CLIENT_LEFT)
         body = error_body(
             error,
             error_json=self.error_json,
@@ -85,7 +106,7 @@ class InferenceRoute:
                 data = b"data: " + orjson.dumps(frame) + b"\n\n"
                 if not exchange.send(data) and not left:
                     left = True
-                    log.warning("Client closed the connection before the response was sent")
+                    log.warning(CLIENT_LEFT)
                 keeper.sent()
         except Exception:  # the status is sent: all that is left is an error frame
             log.exception("a stream failed unexpectedly")

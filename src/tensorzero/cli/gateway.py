@@ -3,78 +3,182 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import logging
 import os
-import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 from tensorzero.cli.data_dir import data_dir
+from tensorzero.cli.environment import (
+    BIND_ADDRESS,
+    CLICKHOUSE_CLUSTER,
+    CLICKHOUSE_URL,
+    clickhouse_url,
+    embedded_engine_missing,
+    unused_variables,
+)
+from tensorzero.cli.listening import bind_address, listen, shown_address
 from tensorzero.config.config import Config
 from tensorzero.config.errors import ConfigErrors
 from tensorzero.config.load import load, load_default
-from tensorzero.config.read_gateway import parse_socket_address
+from tensorzero.server.children import StartError
 from tensorzero.server.logs import set_up_logs
 from tensorzero.server.settings import Settings
-from tensorzero.server.supervisor import StartError, Supervisor, take_slot
+from tensorzero.server.slot import SlotTaken, take_slot
+from tensorzero.server.supervisor import Supervisor
+from tensorzero.storage.database.connection_file import read_connection
 from tensorzero.storage.database.errors import DatabaseError
 from tensorzero.storage.database.remote import RemoteDatabase
 from tensorzero.storage.database.url import DatabaseURL
 from tensorzero.storage.schema.migrations import migrate
 from tensorzero.version import VERSION
 
-DEFAULT_ADDRESS = "0.0.0.0:3000"
+log = logging.getLogger("tensorzero")
+
+EPILOG = f"""\
+environment variables:
+  {BIND_ADDRESS}
+                        the address to listen on, when `--bind-address` is not given
+  {CLICKHOUSE_URL}
+                        http[s]://user:password@host:port/database of a ClickHouse server
+                        (default: the embedded database)
+  {CLICKHOUSE_CLUSTER}
+                        name of a self-hosted replicated cluster
+  TENSORZERO_OVERRIDE_NON_REPLICATED_CLICKHOUSE
+                        1: use a server that is part of a cluster without replication
+  TENSORZERO_DATA_DIR   the data directory, when `--data-dir` is not given
+  RUST_LOG, TENSORZERO_LOG
+                        log level: trace, debug, info, warn, error or off; or directives such as
+                        tensorzero=debug,httpx=info (default: info, libraries warn)
+  <PROVIDER>_API_KEY …  keys of model providers, as the configuration names them
+
+signals:
+  SIGTERM, SIGINT       stop accepting, finish running requests and streams, write their rows,
+                        exit 0; SIGHUP: the same one second later; a second SIGTERM or SIGINT
+                        ends at once (what was answered is in the spool)
+
+exit status: 0 stopped as asked, or the asked check passed; 1 it could not start, and the last
+line says why; 2 the command line is wrong; 128 + N ended at once by a second signal N
+"""
+
+NOT_YET = {
+    "create_api_key": "`--create-api-key`: authentication is not provided by this version yet",
+    "disable_api_key": "`--disable-api-key`: authentication is not provided by this version yet",
+    "expiration": "`--expiration`: authentication is not provided by this version yet",
+    "migrate_config": "`--migrate-config`: the configuration is always read from files here",
+}
 
 
 def add_to(commands: Any) -> None:
-    parser = commands.add_parser("gateway", help="run the gateway server")
-    parser.add_argument("--config-file", metavar="PATH_OR_GLOB", help="TOML file, or a glob")
-    parser.add_argument(
-        "--default-config", action="store_true", help="no functions, models by shorthand only"
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "gateway",
+        help="run the gateway server",
+        description="Serve the functions of a configuration and record every inference.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="worker processes")
+    parser.add_argument(
+        "--config-file",
+        metavar="PATH_OR_GLOB",
+        help="TOML file, or a glob such as 'config/**/*.toml' whose files are merged; this or "
+        "--default-config is needed",
+    )
+    parser.add_argument(
+        "--default-config",
+        action="store_true",
+        help="run without a configuration: no functions, models by shorthand only",
+    )
     parser.add_argument(
         "--bind-address",
         metavar="IP:PORT",
-        help="also TENSORZERO_GATEWAY_BIND_ADDRESS; default 0.0.0.0:3000",
+        help="address to listen on, port 0 for any free one; not together with "
+        f"gateway.bind_address in the config (environment: {BIND_ADDRESS}; default: "
+        "0.0.0.0:3000)",
     )
-    parser.add_argument("--data-dir", metavar="DIR", help="also TENSORZERO_DATA_DIR; ./data")
-    parser.add_argument("--log-format", choices=("pretty", "json"), default="pretty")
     parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="worker processes (default: 1)"
+    )
+    parser.add_argument(
+        "--data-dir",
+        metavar="DIR",
+        help="where spool, embedded database and files lie; made if absent "
+        "(environment: TENSORZERO_DATA_DIR; default: ./data)",
+    )
+    parser.add_argument(
+        "--log-format",
+        choices=("pretty", "json"),
+        default="pretty",
+        help="logs on standard output as lines for people or as JSON (default: pretty)",
+    )
+    instead = parser.add_argument_group(
+        "instead of serving", "at most one of these"
+    ).add_mutually_exclusive_group()
+    instead.add_argument(
+        "--validate-and-exit",
+        action="store_true",
+        help="start everything but the server, the database included, and exit with 0 or 1",
+    )
+    instead.add_argument(
         "--run-clickhouse-migrations",
         "--run-migrations",
         action="store_true",
-        help="migrate the database of TENSORZERO_CLICKHOUSE_URL and exit",
+        help=f"bring the database of {CLICKHOUSE_URL} up to date and exit; needs no configuration",
     )
-    parser.add_argument(
-        "--validate-and-exit", action="store_true", help="check the configuration and exit"
+    instead.add_argument(
+        "--run-postgres-migrations",
+        action="store_true",
+        help="does nothing and exits with 0: nothing is kept in Postgres",
     )
+    instead.add_argument("--create-api-key", action="store_true", help=argparse.SUPPRESS)
+    instead.add_argument("--disable-api-key", metavar="PUBLIC_ID", help=argparse.SUPPRESS)
+    instead.add_argument("--migrate-config", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--expiration", help=argparse.SUPPRESS)
+    parser.add_argument("--version", action="version", version=f"tensorzero {VERSION}")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    set_up_logs(arguments.log_format)
+    """Serve, or do what is asked instead; returns the exit status."""
+    for line in set_up_logs(arguments.log_format):
+        log.warning(line)
     try:
+        for name, text in NOT_YET.items():
+            if getattr(arguments, name):
+                raise StartError(text)
+        if arguments.run_postgres_migrations:
+            print("nothing is kept in Postgres: there is nothing to migrate")
+            return 0
         if arguments.run_clickhouse_migrations:
             return _migrate()
-        return _serve(arguments)
+        return _start(arguments)
     except ConfigErrors as error:
-        for line in error.errors:
-            print(line, file=sys.stderr)
-    except (StartError, DatabaseError, OSError, ValueError) as error:
-        print(f"tensorzero gateway: {error}", file=sys.stderr)
+        _complain(arguments, *error.errors)
+    except (StartError, DatabaseError, OSError) as error:
+        _complain(arguments, str(error))
     return 1
 
 
+def _complain(arguments: argparse.Namespace, *lines: str) -> None:
+    """Why it does not start: for people on standard error, for machines in the log."""
+    for line in lines:
+        if arguments.log_format == "json":
+            log.error(line)
+        else:
+            print(f"tensorzero gateway: {line}", file=sys.stderr)
+
+
 def _migrate() -> int:
-    url = os.environ.get("TENSORZERO_CLICKHOUSE_URL")
-    if not url:
-        raise StartError("`--run-clickhouse-migrations` needs TENSORZERO_CLICKHOUSE_URL")
-    with RemoteDatabase(DatabaseURL.parse(url)) as database:
+    url = clickhouse_url()
+    if url is None:
+        raise StartError(f"`--run-clickhouse-migrations` needs {CLICKHOUSE_URL}")
+    with RemoteDatabase(url) as database:
         report = migrate(
             database,
             version=VERSION,
-            cluster=os.environ.get("TENSORZERO_CLICKHOUSE_CLUSTER_NAME"),
+            cluster=os.environ.get(CLICKHOUSE_CLUSTER),
             manual=True,
         )
     print(f"migrations applied: {len(report.applied)}")
@@ -87,67 +191,83 @@ def _load(arguments: argparse.Namespace) -> Config:
     return load_default() if arguments.default_config else load(arguments.config_file)
 
 
-def _address(arguments: argparse.Namespace, config: Config) -> tuple[str, int]:
-    given = arguments.bind_address or os.environ.get("TENSORZERO_GATEWAY_BIND_ADDRESS")
-    configured = config.gateway.bind_address
-    if given and configured:
-        raise StartError(
-            "the bind address is given twice: by `gateway.bind_address` in the config and by "
-            "`--bind-address` or TENSORZERO_GATEWAY_BIND_ADDRESS; keep one"
-        )
-    text = given or configured or DEFAULT_ADDRESS
-    try:
-        return parse_socket_address(text)
-    except ValueError as error:
-        raise StartError(f"bind address `{text}`: {error}, expected `ip:port`") from None
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named: without it asyncio does not switch Nagle's algorithm off.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        raise StartError(f"cannot listen on {host}:{port}: {error.strerror}") from None
-    listener.listen(4096)
-    listener.setblocking(False)
-    return listener
-
-
-def _serve(arguments: argparse.Namespace) -> int:
+def _start(arguments: argparse.Namespace) -> int:
     config = _load(arguments)
-    for line in config.warnings:
-        print(f"warning: {line}", file=sys.stderr)
-    host, port = _address(arguments, config)
+    set_up_logs(arguments.log_format, debug=config.gateway.debug)
+    for line in (*config.warnings, *unused_variables(os.environ)):
+        log.warning(line)
+    host, port = bind_address(arguments.bind_address, config)
     if arguments.workers < 1:
         raise StartError("`--workers` must be at least 1")
     records = config.gateway.observability.enabled is not False
-    url = os.environ.get("TENSORZERO_CLICKHOUSE_URL")
-    if url:
-        DatabaseURL.parse(url)
-    elif records and importlib.util.find_spec("chdb") is None:
+    url = clickhouse_url() if records else None
+    if records and url is None and embedded_engine_missing():
         raise StartError(
             "the embedded database needs chDB: `pip install 'tensorzero-gateway[embedded]'`, or "
-            "set TENSORZERO_CLICKHOUSE_URL to a ClickHouse server"
+            f"set {CLICKHOUSE_URL} to a ClickHouse server"
         )
     if arguments.validate_and_exit:
-        print(f"ok: config hash {config.snapshot.hash}")
+        database = _validate(arguments, config, url) if records else "none, recording is off"
+        print(f"ok: config hash {config.snapshot.hash}, database {database}")
         return 0
-    directory = data_dir(arguments.data_dir)
-    listener = _listen(host, port)
-    spool, slot = take_slot(directory, shared=bool(url))
-    settings = Settings(
-        config_file=arguments.config_file,
-        data_dir=str(directory),
-        spool_dir=str(spool),
-        log_format=arguments.log_format,
-        workers=arguments.workers,
-        records=records,
-        embedded=not url,
-    )
-    shown = f"[{host}]" if ":" in host else host
-    files = arguments.config_file or "default"
-    announce = f"listening on {shown}:{listener.getsockname()[1]}, config {files}"
+    listener = listen(host, port)
+    directory, spool, slot = None, None, None
+    if records:
+        directory = data_dir(arguments.data_dir)
+        spool, slot = take_slot(directory, shared=url is not None)
+    settings = _settings(arguments, config, directory, spool, url)
+    address = shown_address(host, listener.getsockname()[1])
+
+    def announce(database: str) -> None:
+        log.info(_ready_line(arguments, config, address, database))
+
     return Supervisor(settings, config, listener, slot).run(announce)
+
+
+def _settings(
+    arguments: argparse.Namespace,
+    config: Config,
+    directory: Path | None,
+    spool: Path | None,
+    url: DatabaseURL | None,
+) -> Settings:
+    return Settings(
+        data_dir=str(directory or ""),
+        spool_dir=str(spool or ""),
+        log_format=arguments.log_format,
+        debug=config.gateway.debug,
+        workers=arguments.workers,
+        records=directory is not None,
+        embedded=url is None,
+    )
+
+
+def _ready_line(arguments: argparse.Namespace, config: Config, address: str, database: str) -> str:
+    files = len(config.files)
+    shown = f"{arguments.config_file} ({files} file{'' if files == 1 else 's'})"
+    parts = [
+        f"gateway {VERSION} listening on {address}",
+        f"config {shown if arguments.config_file else 'default'}",
+        f"database {database}",
+    ]
+    if config.gateway.base_path:
+        parts.append(f"base path {config.gateway.base_path}")
+    if arguments.workers > 1:
+        parts.append(f"{arguments.workers} workers")
+    return ", ".join(parts)
+
+
+def _validate(arguments: argparse.Namespace, config: Config, url: DatabaseURL | None) -> str:
+    """Start the database as serving would; a running gateway's embedded one is only asked."""
+    directory = data_dir(arguments.data_dir)
+    try:
+        spool, slot = take_slot(directory, shared=url is not None, wait_s=0)
+    except SlotTaken:
+        running = read_connection(directory)
+        if running is None:
+            raise
+        with RemoteDatabase(running) as database:
+            database.query_json("SELECT 1")
+        return f"embedded in {directory / 'database'}, open in a running gateway"
+    settings = _settings(arguments, config, directory, spool, url)
+    return Supervisor(settings, config, None, slot).validate()

@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 
 from tensorzero.cli.data_dir import data_dir
-from tensorzero.server.supervisor import StartError, take_slot
+from tensorzero.server.children import StartError
+from tensorzero.server.slot import take_slot
 from tensorzero.storage.database.connection_file import read_connection
 from tensorzero.storage.database.embedded import EmbeddedDatabase
 from tensorzero.storage.database.errors import DatabaseError

@@ -25,7 +25,8 @@ class Config:
 
     ``tools`` maps keys to tools. ``shorthands`` makes models such as ``openai::gpt-5-mini``.
     ``warnings`` are lines for the log at start. ``unserved_variants`` says by (function, variant)
-    what this version cannot run.
+    what this version cannot run. ``captured`` holds all files as
+    they were read, for ``load_captured``.
     """
 
     gateway: GatewayConfig
@@ -47,3 +48,4 @@ class Config:
     warnings: tuple[str, ...]
     unserved_variants: Mapping[tuple[str, str], str] = field(default_factory=dict)
     unserved_providers: frozenset[tuple[str, str]] = frozenset()
+    captured: bytes = field(default=b"", repr=False)

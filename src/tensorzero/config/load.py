@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -54,19 +55,36 @@ def load(
     return _build(read_files(files), environ, check_credentials, skipped)
 
 
+def load_captured(captured: bytes, *, environ: Mapping[str, str] = os.environ) -> Config:
+    """The configuration of another process of ours (``Config.captured``), without its files.
+
+    So a worker that is started again serves what the gateway was started with, whatever has
+    happened to the files since. Keys in files are read anew. Only for bytes of our own making.
+    """
+    files, extra_templates = pickle.loads(captured)
+    return _build(pickle.loads(files), environ, True, [], extra_templates)
+
+
 def load_default(*, environ: Mapping[str, str] = os.environ) -> Config:
     """As if from an empty file: models by shorthand only."""
     return _build(Merged({}, {}, []), environ, True, [])
 
 
 def _build(
-    merged: Merged, environ: Mapping[str, str], check_credentials: bool, skipped: list[str]
+    merged: Merged,
+    environ: Mapping[str, str],
+    check_credentials: bool,
+    skipped: list[str],
+    captured_templates: Mapping[str, str] | None = None,
 ) -> Config:
+    """With ``captured_templates`` (included ones, by name) no file is read."""
     faults = Faults(merged.locator())
     for text in skipped:
         faults.warn(text)
     paths = PathResolver(merged, faults)
-    paths.resolve()
+    if captured_templates is None:
+        paths.resolve()
+    files = pickle.dumps(merged)
     root = Table(merged.table, "", faults)
     gateway, migrations_off = read_gateway(root, paths.base_path)
     global_ms = gateway.global_outbound_http_timeout_ms
@@ -94,7 +112,15 @@ def _build(
     rate_limiting = read_rate_limits(root)
     root.finish()
     check_namespaces(functions, models, faults)
+    if captured_templates is not None:
+        reader.sources.texts.update(
+            {
+                name: captured_templates[name]
+                for name in captured_templates.keys() - reader.sources.texts.keys()
+            }
+        )
     engine, extra_templates = _compile(reader.sources, paths.base_path, gateway.debug, faults)
+    extra_templates = extra_templates if captured_templates is None else captured_templates
     unserved = unserved_variants(functions, models, faults)
     providers = unserved_providers(models, faults)
     if embedding_models:
@@ -125,6 +151,7 @@ def _build(
         warnings=tuple(faults.warnings),
         unserved_variants=unserved,
         unserved_providers=providers,
+        captured=pickle.dumps((files, dict(extra_templates))),
     )
 
 

@@ -26,6 +26,9 @@ class LoadedFile(str):
         loaded.content = content
         return loaded
 
+    def __reduce__(self) -> tuple[type[LoadedFile], tuple[str, str]]:
+        return LoadedFile, (str(self), self.content)
+
 
 class _Pending:
     def __init__(self, table: dict[str, Any], key: str, path: Path, content: str) -> None:

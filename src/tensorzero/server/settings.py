@@ -19,12 +19,12 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Paths and switches of one gateway. ``config_file`` is ``None`` for the default config."""
+    """Paths and switches of one gateway."""
 
-    config_file: str | None
     data_dir: str
     spool_dir: str
     log_format: str = "pretty"
+    debug: bool = False
     workers: int = 1
     records: bool = True
     embedded: bool = True

@@ -1,165 +1,152 @@
-"""The supervisor: holds the listening socket, spawns and restarts the others, stops in order.
+"""The supervisor: holds the listening socket, starts and restarts the others, stops in order.
 
 Small, and it never imports the database engine.
 """
 
 from __future__ import annotations
 
-import fcntl
+import asyncio
 import logging
 import os
-import select
 import signal
 import socket
-import subprocess
-import sys
 import time
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 import orjson
 
 from tensorzero.config.config import Config
+from tensorzero.server.children import Child, Children, StartError
 from tensorzero.server.settings import Settings
 
 log = logging.getLogger(__name__)
 
-START_TIMEOUT_S = 120.0
-SLOT_WAIT_S = 10.0
-RESTART_PAUSE_S = 0.2
+FIRST_PAUSE_S = 0.2
+LAST_PAUSE_S = 30.0
+STEADY_S = 60.0
+"""A child that has run this long before it ended starts again after the first pause."""
+HANG_UP_S = 1.0
 
-
-class StartError(Exception):
-    """The gateway cannot start; the text says why and what would be right."""
-
-
-@dataclass(slots=True)
-class Child:
-    """A running child; ``pipe`` is the write end of its standard input, held as a sign of life."""
-
-    name: str
-    process: subprocess.Popen[bytes]
-
-
-def take_slot(data_dir: Path, *, shared: bool) -> tuple[Path, int]:
-    """A spool folder of our own and the descriptor that locks it.
-
-    With the embedded database there is one (``spool/0``) and we wait for it; with a server
-    several gateways may share the data directory, each in the first free folder.
-    """
-    ends = time.monotonic() + SLOT_WAIT_S
-    number = 0
-    while True:
-        folder = data_dir / "spool" / str(number)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fd = os.open(folder.parent / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(fd, 64, 0).decode("ascii", "replace").strip()
-            os.close(fd)
-            if shared:
-                number += 1
-                continue
-            if time.monotonic() > ends:
-                raise StartError(
-                    f"The data directory {data_dir} is in use by another gateway "
-                    f"(process {holder or 'unknown'}). Stop it, or choose another `--data-dir`."
-                ) from None
-            time.sleep(0.1)
-            continue
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, str(os.getpid()).encode(), 0)
-        return folder, fd
+T = TypeVar("T")
 
 
 class Supervisor:
     """Starts a shipper and the workers, and keeps them running until it is told to stop."""
 
-    def __init__(self, settings: Settings, config: Config, listener: socket.socket, slot: int):
+    def __init__(
+        self, settings: Settings, config: Config, listener: socket.socket | None, slot: int | None
+    ) -> None:
+        """``listener`` is ``None`` when only ``validate`` is to be called, ``slot`` when nothing
+        is recorded."""
         self.settings = settings
         self.config = config
         self.listener = listener
         self.slot = slot
-        self.stopping = False
+        self.children = Children()
         self.shipper: Child | None = None
-        self.workers: list[Child] = []
+        self.workers: dict[int, Child] = {}
+        self.stopping: asyncio.Event = asyncio.Event()
+        self.forced_by: int | None = None
 
-    def run(self, announce: str) -> int:
-        """Serve until SIGTERM or SIGINT; returns the exit status. Raises ``StartError``."""
-        signal.signal(signal.SIGTERM, self._stop)
-        signal.signal(signal.SIGINT, self._stop)
-        signal.signal(signal.SIGHUP, self._stop_later)
+    def run(self, announce: Callable[[str], None]) -> int:
+        """Serve until SIGTERM or SIGINT; returns the exit status. Raises ``StartError``.
+
+        ``announce`` is called once, when all is ready, with the database's description.
+        """
+        return asyncio.run(self._run(announce))
+
+    def validate(self) -> str:
+        """Start the database and stop it again; returns its description. Raises ``StartError``."""
+        return asyncio.run(self._validate())
+
+    async def _validate(self) -> str:
+        self._handle_signals()
         try:
-            database = "not recording"
-            if self.settings.records:
-                self.shipper, answer = self._start_shipper()
-                database = str(answer.get("database"))
-            for _ in range(self.settings.workers):
-                self.workers.append(self._start_worker())
-        except StartError:
-            self._end_all()
-            raise
-        print(f"{announce}, database {database}", flush=True)
-        while not self.stopping:
-            self._restart_dead()
-            time.sleep(0.05)
-        self._end_all()
-        return 0
-
-    def _stop(self, *_: object) -> None:
-        self.stopping = True
-
-    def _stop_later(self, *_: object) -> None:
-        signal.signal(signal.SIGALRM, self._stop)
-        signal.alarm(1)
-
-    def _spawn(
-        self, name: str, module: str, options: list[str], fds: list[int]
-    ) -> tuple[Child, dict[str, object]]:
-        read_fd, write_fd = os.pipe()
-        try:
-            process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    module,
-                    "--settings",
-                    self.settings.to_json(),
-                    "--ready-fd",
-                    str(write_fd),
-                    *options,
-                ],
-                stdin=subprocess.PIPE,
-                pass_fds=[write_fd, self.slot, *fds],
-            )
+            self.shipper = self._spawn_shipper()
+            answer = await self._until_stopped(self.children.ready(self.shipper))
+            if answer is None:
+                raise StartError("stopped before the database was ready")
+            return str(answer.get("database"))
         finally:
-            os.close(write_fd)
+            await self.children.end(*self.children.running)
+
+    async def _run(self, announce: Callable[[str], None]) -> int:
+        self._handle_signals()
+        keepers: list[asyncio.Task[None]] = []
         try:
-            answer = self._await_ready(read_fd, name)
-        except StartError:
-            process.kill()
-            process.wait()
-            raise
+            database = await self._until_stopped(self._start())
+            if database is None:
+                log.info("stopped before the start was complete")
+            else:
+                announce(database)
+                keepers = [asyncio.create_task(self._keep_worker(n)) for n in self.workers]
+                if self.shipper is not None:
+                    keepers.append(asyncio.create_task(self._keep_shipper()))
+                await self.stopping.wait()
         finally:
-            os.close(read_fd)
-        return Child(name, process), answer
+            await self._end_all(keepers)
+        return 0 if self.forced_by is None else 128 + self.forced_by
 
-    def _await_ready(self, fd: int, name: str) -> dict[str, object]:
-        ends = time.monotonic() + START_TIMEOUT_S
-        data = b""
-        while not data.endswith(b"\n"):
-            ready, _, _ = select.select([fd], [], [], max(0.0, ends - time.monotonic()))
-            chunk = os.read(fd, 65536) if ready else b""
-            if not chunk:
-                raise StartError(f"the {name} process did not start; its log above says why")
-            data += chunk
-        answer = orjson.loads(data)
-        if "error" in answer:
-            raise StartError(str(answer["error"]))
-        return dict(answer)
+    # --- signals
 
-    def _start_shipper(self) -> tuple[Child, dict[str, object]]:
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop, number)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        loop.add_signal_handler(signal.SIGCHLD, self.children.reap)
+
+    def _stop(self, number: signal.Signals) -> None:
+        if not self.stopping.is_set():
+            log.info("%s: finishing running requests", signal.Signals(number).name)
+            self.stopping.set()
+        elif self.forced_by is None:
+            log.warning("%s again: ending at once", signal.Signals(number).name)
+            self.forced_by = number
+            self.children.kill()
+
+    def _hang_up(self) -> None:
+        def stop() -> None:
+            if not self.stopping.is_set():
+                self._stop(signal.SIGHUP)
+
+        asyncio.get_running_loop().call_later(HANG_UP_S, stop)
+
+    async def _until_stopped(self, work: Awaitable[T]) -> T | None:
+        """The result, or ``None`` when we are told to stop first."""
+        task = asyncio.ensure_future(work)
+        stopped = asyncio.create_task(self.stopping.wait())
+        try:
+            await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+            return None
+        return await task
+
+    # --- starting
+
+    async def _start(self) -> str:
+        """Everything loads at once; workers serve when the database is there."""
+        self.shipper = self._spawn_shipper() if self.settings.records else None
+        for number in range(self.settings.workers):
+            self.workers[number] = self._spawn_worker()
+        database = "not recording"
+        if self.shipper is not None:
+            answer = await self.children.ready(self.shipper)
+            database = str(answer.get("database"))
+        for worker in self.workers.values():
+            worker.go()
+        ready = [self.children.ready(worker) for worker in self.workers.values()]
+        for result in await asyncio.gather(*ready, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
+        return database
+
+    def _spawn_shipper(self) -> Child:
         batch = self.config.gateway.observability.batch_writes
         start = {
             "config_toml": self.config.snapshot.toml,
@@ -169,55 +156,94 @@ class Supervisor:
             "flush_interval_ms": batch.flush_interval_ms,
             "max_rows": batch.max_rows,
         }
-        fd = os.memfd_create("start")
-        try:
-            os.write(fd, orjson.dumps(start))
-            os.lseek(fd, 0, os.SEEK_SET)
-            options = ["--start-fd", str(fd)]
-            return self._spawn("shipper", "tensorzero.server.shipping", options, [fd])
-        finally:
-            os.close(fd)
+        options = {"settings": self.settings.to_json()}
+        return self._spawn("shipper", "tensorzero.server.shipping", options, orjson.dumps(start))
 
-    def _start_worker(self) -> Child:
+    def _spawn_worker(self) -> Child:
+        if self.listener is None:
+            raise StartError("workers need a listening socket")
         fd = self.listener.fileno()
-        options = ["--listen-fd", str(fd)]
-        child, _ = self._spawn("worker", "tensorzero.server.worker", options, [fd])
-        return child
+        options: dict[str, str | int] = {
+            "settings": self.settings.to_json(),
+            "listen-fd": fd,
+        }
+        module = "tensorzero.server.worker"
+        return self._spawn("worker", module, options, self.config.captured, fd)
 
-    def _restart_dead(self) -> None:
-        shipper = self.shipper
-        if shipper is not None and shipper.process.poll() is not None:
-            log.error(
-                "the shipper ended (status %s), starting it again", shipper.process.returncode
-            )
-            self.shipper = self._again(shipper, lambda: self._start_shipper()[0])
-        for index, worker in enumerate(self.workers):
-            if worker.process.poll() is not None:
-                log.error(
-                    "a worker ended (status %s), starting it again", worker.process.returncode
-                )
-                self.workers[index] = self._again(worker, self._start_worker)
-
-    def _again(self, old: Child, start: object) -> Child:
-        time.sleep(RESTART_PAUSE_S)
-        if self.stopping or not callable(start):
-            return old
+    def _spawn(
+        self, name: str, module: str, options: Mapping[str, str | int], start: bytes, *fds: int
+    ) -> Child:
+        start_fd = os.memfd_create("start")
         try:
-            child: Child = start()
-        except StartError as error:
-            log.error("the %s does not start: %s", old.name, error)
-            return old
-        return child
+            with open(start_fd, "wb", closefd=False) as file:
+                file.write(start)
+            os.lseek(start_fd, 0, os.SEEK_SET)
+            all_options = {**options, "start-fd": start_fd}
+            # The lock of the data directory belongs to all of us: a killed supervisor's children
+            # keep it while they finish.
+            held = () if self.slot is None else (self.slot,)
+            return self.children.spawn(name, module, all_options, (*held, start_fd, *fds))
+        finally:
+            os.close(start_fd)
 
-    def _end_all(self) -> None:
-        """Workers first, with their running requests; then the shipper, with their rows."""
-        self.listener.close()
-        for child in self.workers:
-            if child.process.poll() is None:
-                child.process.send_signal(signal.SIGTERM)
-        for child in self.workers:
-            child.process.wait()
+    # --- restarting
+
+    async def _keep_worker(self, number: int) -> None:
+        async def start() -> Child:
+            self.workers[number] = worker = self._spawn_worker()
+            worker.go()
+            await self.children.ready(worker)
+            return worker
+
+        await self._keep(self.workers[number], start)
+
+    async def _keep_shipper(self) -> None:
+        async def start() -> Child:
+            self.shipper = shipper = self._spawn_shipper()
+            await self.children.ready(shipper)
+            return shipper
+
         if self.shipper is not None:
-            if self.shipper.process.poll() is None:
-                self.shipper.process.send_signal(signal.SIGTERM)
-            self.shipper.process.wait()
+            await self._keep(self.shipper, start)
+
+    async def _keep(self, child: Child, start: Callable[[], Awaitable[Child]]) -> None:
+        """Start a child again whenever it ends; wait longer each time when it ends soon."""
+        pause = FIRST_PAUSE_S
+        while True:
+            await child.ended.wait()
+            lasted = time.monotonic() - child.started_at
+            if lasted > STEADY_S:
+                pause = FIRST_PAUSE_S
+            log.error(
+                "the %s ended after %.1f s (%s), starting it again in %.1f s",
+                *(child.name, lasted, child.how_it_ended(), pause),
+            )
+            while True:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LAST_PAUSE_S)
+                try:
+                    child = await start()
+                    break
+                except StartError as error:
+                    log.error(
+                        "the %s does not start, trying again in %.1f s: %s",
+                        *(child.name, pause, error),
+                    )
+            log.info("the %s runs again", child.name)
+
+    # --- stopping
+
+    async def _end_all(self, keepers: list[asyncio.Task[None]]) -> None:
+        """Workers first, with their running requests; then the shipper, with their rows."""
+        if self.listener is not None:
+            self.listener.close()
+        for keeper in keepers[: len(self.workers)]:
+            keeper.cancel()
+        # By now a worker that was being started again is among them too.
+        await self.children.end(*self.workers.values())
+        for keeper in keepers:
+            keeper.cancel()
+        if keepers:
+            await asyncio.wait(keepers)
+        if self.shipper is not None:
+            await self.children.end(self.shipper)

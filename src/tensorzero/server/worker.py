@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
@@ -17,7 +18,8 @@ import uvloop
 from tensorzero.api.app import App
 from tensorzero.api.inference import InferenceRoute
 from tensorzero.config.config import Config
-from tensorzero.config.load import load, load_default
+from tensorzero.config.errors import ConfigErrors
+from tensorzero.config.load import load_captured
 from tensorzero.gateway.object_store import ConfiguredStore, open_store
 from tensorzero.gateway.recorder import NullRecorder, Recorder
 from tensorzero.gateway.services import Services, WorkflowEpisode
@@ -38,6 +40,8 @@ from tzcore.spool import SpoolFull, Writer
 from tzcore.uuid7 import uuid7
 
 log = logging.getLogger(__name__)
+
+REMINDER_S = 5.0
 
 _EPISODE = (
     "SELECT toString(run_id) AS run_id, variant_pins, tags FROM DynamicEvaluationRunEpisode "
@@ -78,7 +82,6 @@ def _store(config: Config, settings: Settings) -> tuple[ConfiguredStore | None, 
     if not settings.records:
         return None, False
     path = str((Path(settings.data_dir) / "files").resolve())
-    log.info("files of inferences go to %s (no [object_storage] is configured)", path)
     return open_store({"type": "filesystem", "path": path}), True
 
 
@@ -90,10 +93,19 @@ def _read_client(settings: Settings) -> ReadClient | None:
     return ReadClient(DatabaseURL.parse(os.environ["TENSORZERO_CLICKHOUSE_URL"]))
 
 
-async def serve(settings: Settings, listener: socket.socket, ready_fd: int) -> None:
-    """Serve until told to stop; then finish what is running."""
-    config = load_default() if settings.config_file is None else load(settings.config_file)
-    set_up_logs(settings.log_format, debug=config.gateway.debug)
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a worker is made of."""
+
+    pool: Pool
+    spool: SpoolRecorder | None
+    tasks: set[asyncio.Task[None]]
+    route: InferenceRoute
+    app: App
+
+
+def _assemble(settings: Settings, config: Config) -> Parts:
+    """Wire it all up. Raises ``SpoolFull`` and ``OSError``."""
     pool = Pool(user_agent=f"TensorZero/{VERSION}".encode())
     context = ProviderContext(
         pool, config.gateway.global_outbound_http_timeout_ms, config.gateway.debug
@@ -126,51 +138,89 @@ async def serve(settings: Settings, listener: socket.socket, ready_fd: int) -> N
     )
     tasks: set[asyncio.Task[None]] = set()
     route = InferenceRoute(services, tasks)
-    base_path = config.gateway.base_path
     app = App(
         inference=route,
         health=reads,
         version=VERSION,
         config_hash=config.snapshot.hash,
-        base_path=base_path,
+        base_path=config.gateway.base_path,
         store=store,
     )
-    protocol = make_protocol(
-        {(b"POST", f"{base_path}/inference".encode()): route},
-        common_headers=f"x-tensorzero-gateway-version: {VERSION}\r\n".encode(),
-    )
+    return Parts(pool, spool, tasks, route, app)
+
+
+def _server(app: App, route: InferenceRoute) -> uvicorn.Server:
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            http=protocol,  # type: ignore[arg-type]  # any protocol factory is taken
+            http=make_protocol(  # type: ignore[arg-type]  # any protocol factory is taken
+                {(b"POST", app.inference_path.encode()): route}
+            ),
             ws="none",
             lifespan="on",
             access_log=False,
             log_config=None,
             server_header=False,
-            date_header=False,
+            # On every answer, those of the parsers included.
+            headers=[("x-tensorzero-gateway-version", VERSION)],
             proxy_headers=False,
         )
     )
+    server.config.load()
+    # uvicorn sets them with its first tick, which comes after the first connection may have.
+    server.server_state.default_headers = server.config.encoded_headers
+    return server
+
+
+async def serve(settings: Settings, config: Config, listener: socket.socket, ready_fd: int) -> int:
+    """Serve, once the supervisor says so, until told to stop; then finish what is running.
+
+    Returns the exit status.
+    """
+    stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        server.should_exit = True
-
     # uvicorn's own handlers raise the signal again once it has stopped; ours end with 0.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
-    watch_parent(stop)
+    loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    parent = watch_parent(stopping.set)
+    try:
+        parts = _assemble(settings, config)
+    except (SpoolFull, OSError) as error:
+        report(ready_fd, {"error": f"a worker cannot start: {error}"})
+        return 1
+    server = _server(parts.app, parts.route)
     _settle_garbage_collection()
+    await parent.go()
+    stopper = loop.create_task(_stop_when_told(stopping, server, parts.tasks))
     announcement = loop.create_task(_announce(server, ready_fd))
-    await server._serve([listener])
+    if parent.alive:
+        await server._serve([listener])
     await announcement
-    if tasks:
-        log.info("finishing %d running inferences", len(tasks))
-        await asyncio.gather(*tasks, return_exceptions=True)
-    await pool.aclose()
-    if spool is not None:
-        spool.close()
+    if parts.tasks:
+        # Their clients are gone, their rows are not written yet.
+        await asyncio.gather(*parts.tasks, return_exceptions=True)
+    stopper.cancel()
+    await parts.pool.aclose()
+    if parts.spool is not None:
+        parts.spool.close()
+    return 0
+
+
+async def _stop_when_told(
+    stopping: asyncio.Event, server: uvicorn.Server, inferences: set[asyncio.Task[None]]
+) -> None:
+    """Begin the graceful stop, and say now and then what it still waits for."""
+    await stopping.wait()
+    server.should_exit = True
+    while True:
+        await asyncio.sleep(REMINDER_S)
+        log.info(
+            "stopping; open requests: %d of POST /inference, %d others; open connections: %d",
+            *(
+                len(inferences),
+                len(server.server_state.tasks),
+                len(server.server_state.connections),
+            ),
+        )
 
 
 def _settle_garbage_collection() -> None:
@@ -189,18 +239,27 @@ async def _announce(server: uvicorn.Server, ready_fd: int) -> None:
 
 
 def main() -> None:
+    """The process; its output and its exit status are the supervisor's to read."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--settings", required=True)
+    parser.add_argument("--start-fd", type=int, required=True)
     parser.add_argument("--listen-fd", type=int, required=True)
     parser.add_argument("--ready-fd", type=int, required=True)
     arguments = parser.parse_args()
     settings = Settings.from_json(arguments.settings)
-    set_up_logs(settings.log_format)
+    set_up_logs(settings.log_format, debug=settings.debug)
     listener = socket.socket(fileno=arguments.listen_fd)
+    with open(arguments.start_fd, "rb") as file:
+        captured = file.read()
     try:
-        uvloop.run(serve(settings, listener, arguments.ready_fd))
-    except SpoolFull as error:
-        report(arguments.ready_fd, {"error": f"the spool cannot be written: {error}"})
+        config = load_captured(captured)
+    except ConfigErrors as error:
+        report(arguments.ready_fd, {"error": f"a worker cannot start: {error}"})
+        raise SystemExit(1) from None
+    try:
+        raise SystemExit(uvloop.run(serve(settings, config, listener, arguments.ready_fd)))
+    except Exception:
+        log.exception("a worker ends on an unexpected error")
         raise SystemExit(1) from None
 
 

@@ -41,7 +41,7 @@ class Child:
     def go(self) -> None:
         """Let a child that has loaded serve."""
         pipe = self.process.stdin
-        if pipe is not None:
+        if pipe is not None and not pipe.closed:
             try:
                 pipe.write(GO)
                 pipe.flush()

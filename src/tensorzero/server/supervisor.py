@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
@@ -24,11 +25,20 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 0.2
 LAST_PAUSE_S = 30.0
-STEADY_S = 60.0
-"""A child that has run this long before it ended starts again after the first pause."""
+FREE_RESTARTS = 5
+"""So many restarts of a child in ``WINDOW_S`` come after the first pause; then it doubles."""
+WINDOW_S = 60.0
 HANG_UP_S = 1.0
 
 T = TypeVar("T")
+
+
+def restart_pause_s(ends: deque[float]) -> float:
+    """How long to wait after the last of ``ends`` (older ones than ``WINDOW_S`` are dropped)."""
+    while ends and ends[-1] - ends[0] > WINDOW_S:
+        ends.popleft()
+    excess = max(0, len(ends) - FREE_RESTARTS)
+    return float(min(FIRST_PAUSE_S * 2**excess, LAST_PAUSE_S))
 
 
 class Supervisor:
@@ -207,28 +217,23 @@ class Supervisor:
             await self._keep(self.shipper, start)
 
     async def _keep(self, child: Child, start: Callable[[], Awaitable[Child]]) -> None:
-        """Start a child again whenever it ends; wait longer each time when it ends soon."""
-        pause = FIRST_PAUSE_S
+        """Start a child again whenever it ends; wait longer each time when it ends too often."""
+        ends: deque[float] = deque()
         while True:
             await child.ended.wait()
-            lasted = time.monotonic() - child.started_at
-            if lasted > STEADY_S:
-                pause = FIRST_PAUSE_S
+            now = time.monotonic()
             log.error(
-                "the %s ended after %.1f s (%s), starting it again in %.1f s",
-                *(child.name, lasted, child.how_it_ended(), pause),
+                "the %s ended after %.1f s (%s), starting it again",
+                *(child.name, now - child.started_at, child.how_it_ended()),
             )
             while True:
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LAST_PAUSE_S)
+                ends.append(time.monotonic())
+                await asyncio.sleep(restart_pause_s(ends))
                 try:
                     child = await start()
                     break
                 except StartError as error:
-                    log.error(
-                        "the %s does not start, trying again in %.1f s: %s",
-                        *(child.name, pause, error),
-                    )
+                    log.error("the %s does not start, trying again: %s", child.name, error)
             log.info("the %s runs again", child.name)
 
     # --- stopping

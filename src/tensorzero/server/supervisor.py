@@ -27,7 +27,7 @@ FIRST_PAUSE_S = 0.2
 LAST_PAUSE_S = 30.0
 FREE_RESTARTS = 5
 """So many restarts of a child in ``WINDOW_S`` come after the first pause; then it doubles."""
-WINDOW_S = 60.0
+WINDOW_S = 300.0
 HANG_UP_S = 1.0
 
 T = TypeVar("T")

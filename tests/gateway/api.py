@@ -11,6 +11,7 @@ import httpx
 
 from gateway.provider import Provider
 from gateway.running import Gateway
+from gateway.scripted import Upstream
 from tensorzero.storage.database.connection_file import read_connection
 
 HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}]}
@@ -33,6 +34,7 @@ class Api:
         self.provider = provider
         self.url = gateway.url + prefix
         self.client = httpx.Client(timeout=30.0)
+        self.upstream: Upstream | None = None
 
     @property
     def data_dir(self) -> Path:

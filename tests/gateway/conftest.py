@@ -9,6 +9,7 @@ from gateway import functions
 from gateway.api import Api
 from gateway.provider import Provider
 from gateway.running import Gateway, write_config
+from gateway.scripted import Upstream, start
 
 
 @pytest.fixture(scope="session")
@@ -69,3 +70,25 @@ def storeless(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> I
     running = Gateway(functions.write(folder, provider.url, settings), folder / "data")
     yield Api(running, provider)
     assert running.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def scripted(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """One whose models are answered by ``upstream``."""
+    folder = tmp_path_factory.mktemp("scripted")
+    server = Upstream()
+    running = start(folder, server)
+    api = Api(running, provider)
+    api.upstream = server
+    yield api
+    assert running.stop() == 0
+
+
+@pytest.fixture
+def upstream(scripted: Api) -> Upstream:
+    """The server behind ``scripted``: nothing seen, every model says hello."""
+    server = scripted.upstream
+    assert server is not None
+    server.seen.clear()
+    server.answers.clear()
+    return server

@@ -1,0 +1,202 @@
+"""A gateway whose providers are one scripted server: each model's answer is a test's own bytes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from gateway.running import Gateway
+from upstream.scripted import Script, ScriptedServer, Seen, answer
+
+ENV_KEY = "sk-env-0123456789abcdef"
+COMPLETION = {
+    "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "Hello!"}, "finish_reason": "stop"}
+    ],
+    "usage": {"prompt_tokens": 11, "completion_tokens": 7},
+}
+
+CONFIG = """
+[gateway]
+unstable_error_json = true
+global_outbound_http_timeout_ms = 2000
+
+[models.pair]
+routing = ["first", "second"]
+[models.pair.providers.first]
+type = "openai"
+model_name = "first"
+api_base = "URL"
+api_key_location = "none"
+[models.pair.providers.second]
+type = "openai"
+model_name = "second"
+api_base = "URL/"
+api_key_location = "none"
+
+[models.secret]
+routing = ["p"]
+[models.secret.providers.p]
+type = "openai"
+model_name = "m"
+api_base = "URL"
+api_key_location = "env::UPSTREAM_TEST_KEY"
+
+[models.fallback_key]
+routing = ["p"]
+[models.fallback_key.providers.p]
+type = "openai"
+model_name = "m"
+api_base = "URL"
+api_key_location = { default = "dynamic::k", fallback = "env::UPSTREAM_TEST_KEY" }
+
+[models.responses]
+routing = ["p"]
+[models.responses.providers.p]
+type = "openai"
+model_name = "m"
+api_type = "responses"
+api_base = "URL"
+api_key_location = "none"
+
+[models.priced]
+routing = ["p"]
+[models.priced.providers.p]
+type = "openai"
+model_name = "m"
+api_base = "URL"
+api_key_location = "none"
+cost = [
+  { pointer = "/usage/prompt_tokens", cost_per_million = 1.5, required = true },
+  { pointer = "/usage/completion_tokens", cost_per_million = 2.0, required = true },
+]
+
+[models.slow_providers]
+routing = ["first", "second"]
+[models.slow_providers.providers.first]
+type = "openai"
+model_name = "first"
+api_base = "URL"
+api_key_location = "none"
+timeouts = { non_streaming.total_ms = 300, streaming = { ttft_ms = 300 } }
+[models.slow_providers.providers.second]
+type = "openai"
+model_name = "second"
+api_base = "URL"
+api_key_location = "none"
+timeouts = { non_streaming.total_ms = 300, streaming = { ttft_ms = 300, total_ms = 600 } }
+
+[models.slow_model]
+routing = ["p"]
+timeouts = { non_streaming.total_ms = 400, streaming = { ttft_ms = 400, total_ms = 700 } }
+[models.slow_model.providers.p]
+type = "openai"
+model_name = "m"
+api_base = "URL"
+api_key_location = "none"
+
+[functions.pinned]
+type = "chat"
+[functions.pinned.variants.pair]
+type = "chat_completion"
+model = "pair"
+[functions.pinned.variants.m]
+type = "chat_completion"
+model = "m"
+[functions.pinned.variants.responses]
+type = "chat_completion"
+model = "responses"
+[functions.pinned.variants.slow_providers]
+type = "chat_completion"
+model = "slow_providers"
+[functions.pinned.variants.slow_model]
+type = "chat_completion"
+model = "slow_model"
+[functions.pinned.variants.slow_variant]
+type = "chat_completion"
+model = "m"
+timeouts = { non_streaming.total_ms = 1200, streaming = { ttft_ms = 300, total_ms = 700 } }
+[functions.pinned.variants.slow_total]
+type = "chat_completion"
+model = "m"
+timeouts = { streaming = { total_ms = 400 } }
+[functions.pinned.variants.retrying]
+type = "chat_completion"
+model = "m"
+retries = { num_retries = 2, max_delay_s = 0.1 }
+[functions.pinned.variants.retrying_slow_model]
+type = "chat_completion"
+model = "slow_model"
+retries = { num_retries = 1, max_delay_s = 0.1 }
+[functions.pinned.variants.retrying_too_long]
+type = "chat_completion"
+model = "m"
+retries = { num_retries = 5 }
+timeouts = { non_streaming.total_ms = 800 }
+[functions.pinned.variants.unrenderable]
+type = "chat_completion"
+model = "m"
+retries = { num_retries = 3 }
+templates.system.path = "undefined.minijinja"
+
+[functions.late]
+type = "chat"
+[functions.late.experimentation]
+type = "static"
+candidate_variants = ["slow"]
+fallback_variants = ["good"]
+[functions.late.variants.slow]
+type = "chat_completion"
+model = "m"
+timeouts = { non_streaming.total_ms = 300, streaming = { ttft_ms = 300 } }
+[functions.late.variants.good]
+type = "chat_completion"
+model = "dummy::text?text=good"
+
+[models.m]
+routing = ["p"]
+[models.m.providers.p]
+type = "openai"
+model_name = "m"
+api_base = "URL"
+api_key_location = "none"
+"""
+
+Answer = Script | Callable[[Seen], Script]
+
+
+class Upstream(ScriptedServer):
+    """Answers by the model's name; ``answers`` is set by each test. Runs in a thread."""
+
+    def __init__(self) -> None:
+        super().__init__(self._script)
+        self.answers: dict[str, Answer] = {}
+        self.in_thread()
+
+    def _script(self, seen: Seen) -> Script:
+        model = orjson.loads(seen.body)["model"] if seen.body else ""
+        found = self.answers.get(model, answer(COMPLETION))
+        return found(seen) if callable(found) else found
+
+    def say(self, *scripts: Script, model: str = "m") -> None:
+        """One script a request, the last one again and again."""
+        left = list(scripts)
+        self.answers[model] = lambda _: left.pop(0) if len(left) > 1 else left[0]
+
+    def bodies(self) -> list[Any]:
+        return [orjson.loads(seen.body) for seen in self.seen]
+
+
+def start(folder: Path, upstream: Upstream) -> Gateway:
+    (folder / "undefined.minijinja").write_text("{{ nowhere }}")
+    config = folder / "tensorzero.toml"
+    config.write_text(CONFIG.replace("URL", upstream.url))
+    os.environ["UPSTREAM_TEST_KEY"] = ENV_KEY
+    try:
+        return Gateway(config, folder / "data")
+    finally:
+        del os.environ["UPSTREAM_TEST_KEY"]

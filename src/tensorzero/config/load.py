@@ -119,7 +119,7 @@ def _build(
                 for name in captured_templates.keys() - reader.sources.texts.keys()
             }
         )
-    engine, extra_templates = _compile(reader.sources, paths.base_path, gateway.debug, faults)
+    engine, extra_templates = _compile(reader.sources, paths.base_path, faults)
     extra_templates = extra_templates if captured_templates is None else captured_templates
     unserved = unserved_variants(functions, models, faults)
     providers = unserved_providers(models, faults)
@@ -156,7 +156,7 @@ def _build(
 
 
 def _compile(
-    sources: TemplateSources, base_path: Path | None, debug: bool, faults: Faults
+    sources: TemplateSources, base_path: Path | None, faults: Faults
 ) -> tuple[TemplateEngine, Mapping[str, str]]:
     """All templates, and the ones that they include from the base path.
 
@@ -165,7 +165,7 @@ def _compile(
     texts = dict(sources.texts)
     while True:
         try:
-            engine = TemplateEngine(texts, base_path=base_path, debug=debug)
+            engine = TemplateEngine(texts, base_path=base_path)
             break
         except TemplateError as error:
             faults.error(str(error))

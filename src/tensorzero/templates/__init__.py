@@ -1,4 +1,4 @@
-"""Prompt templates: MiniJinja's language on jinja2, compiled at start, closed to Python."""
+"""Prompt templates: MiniJinja's language, compiled to Python code at start, closed to Python's objects."""
 
 from tensorzero.templates.engine import Template, TemplateEngine
 from tensorzero.templates.errors import (

@@ -41,19 +41,14 @@ class TemplateMissingError(TemplateError):
 class RenderFault(Exception):
     """Why a running template can't go on.
 
-    ``text`` never holds values of the render's arguments. ``debug_text`` may, and is shown in
-    debug mode only. ``trail`` holds the located texts of the faults inside included templates,
-    innermost last.
+    ``trail`` holds the located texts of the faults inside included templates, outermost first.
     """
 
-    __slots__ = ("debug_text", "text", "trail")
+    __slots__ = ("text", "trail")
 
-    def __init__(
-        self, text: str, debug_text: str | None = None, trail: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, text: str, trail: tuple[str, ...] = ()) -> None:
         super().__init__(text)
         self.text = text
-        self.debug_text = debug_text or text
         self.trail = trail
 
 
@@ -62,7 +57,6 @@ def undefined_value() -> RenderFault:
     return RenderFault("undefined value")
 
 
-def invalid(text: str, debug_text: str | None = None) -> RenderFault:
+def invalid(text: str) -> RenderFault:
     """An "invalid operation" fault."""
-    prefix = "invalid operation: "
-    return RenderFault(prefix + text, prefix + debug_text if debug_text else None)
+    return RenderFault(f"invalid operation: {text}")

@@ -196,6 +196,39 @@ class _Parser(Parser):
         test: nodes.Expr = nodes.Test(node, name, args, kwargs, dyn_args, dyn_kwargs, lineno=line)
         return nodes.Not(test, lineno=line) if negated else test
 
+    def parse_tuple(
+        self,
+        simplified: bool = False,
+        with_condexpr: bool = True,
+        extra_end_rules: tuple[str, ...] | None = None,
+        explicit_parentheses: bool = False,
+        with_namespace: bool = False,
+    ) -> nodes.Expr:
+        if not (simplified or explicit_parentheses):
+            return self.parse_expression(with_condexpr)
+        return super().parse_tuple(
+            simplified, with_condexpr, extra_end_rules, explicit_parentheses, with_namespace
+        )
+
+    def parse_set(self) -> nodes.Assign | nodes.AssignBlock:
+        line = next(self.stream).lineno
+        target = self.parse_assign_target(with_namespace=True)
+        if self.stream.skip_if("assign"):
+            value = super().parse_tuple()  # the one place where a list needs no brackets
+            return nodes.Assign(target, value, lineno=line)
+        filters = self.parse_filter(None)
+        body = self.parse_statements(("name:endset",), drop_needle=True)
+        return nodes.AssignBlock(target, filters, body, lineno=line)
+
+    def parse_print(self) -> nodes.Output:
+        self.fail_unknown_tag("print", self.stream.current.lineno)
+
+    def parse_block(self) -> nodes.Block:
+        block = super().parse_block()
+        if block.scoped or block.required:
+            self.fail("unexpected identifier, expected end of block", block.lineno)
+        return block
+
     def parse_assign_target(self, *args: Any, **kwargs: Any) -> Any:
         target = super().parse_assign_target(*args, **kwargs)
         for name in target.find_all(nodes.Name) if not isinstance(target, nodes.Name) else [target]:

@@ -15,6 +15,7 @@ from tensorzero.templates.values import (
     TemplateObject,
     Undefined,
     Value,
+    bounded,
     float_debug,
     sorted_keys,
     too_long,
@@ -28,6 +29,16 @@ def json_text(value: Value, indent: int | None = None) -> str:
 
     Raises ``RenderFault`` if a map key can't be a JSON key or the text would be too long.
     """
+    if indent is None or indent == 2:
+        option = (
+            orjson.OPT_SORT_KEYS if indent is None else orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2
+        )
+        try:
+            text = orjson.dumps(value, option=option).decode()
+        except orjson.JSONEncodeError:
+            text = "e+"  # objects of the engine, keys that aren't text, integers above 64 bits
+        if "e+" not in text:  # orjson writes 1e+20 for 1e20
+            return bounded(text)
     pieces: list[str] = []
     writer = _Writer(pieces, indent)
     writer.write(value, 0)

@@ -14,13 +14,13 @@ from tensorzero.templates.values import (
     MAX_STEPS,
     MAX_TEXT,
     UNDEFINED,
+    Group,
     Items,
     Lazy,
     Namespace,
     TemplateObject,
     Undefined,
     Value,
-    bounded,
     join_texts,
     kind_of,
     less,
@@ -46,14 +46,6 @@ def get_attr(value: Value, name: str) -> Value:
         return value.attribute(name)
     if type(value) is Undefined:
         raise undefined_value()
-    if isinstance(value, list) and len(value) == 2 and kind_of(value) == "sequence":
-        return _group_attribute(value, name)
-    return UNDEFINED
-
-
-def _group_attribute(value: list[Value], name: str) -> Value:
-    from tensorzero.templates.values import Group
-
     if type(value) is Group:
         if name == "grouper":
             return value[0]
@@ -111,9 +103,8 @@ def get_slice(value: Value, start: Value, stop: Value, step: Value) -> Value:
     if isinstance(value, str):
         return str(value)[part]
     if isinstance(value, list):
-        kind = type(value)
         taken = list.__getitem__(value, part)
-        return taken if kind_of(value) == "sequence" else (Lazy if kind is Lazy else Items)(taken)
+        return Lazy(taken) if type(value) is Lazy else Items(taken)
     if value is None or type(value) is Undefined:
         return []
     raise invalid(f"value of type {kind_of(value)} cannot be sliced")
@@ -126,6 +117,13 @@ def set_namespace(target: Value, name: str, value: Value) -> None:
     if name not in target.values and len(target.values) >= MAX_STEPS:
         raise invalid("namespace has too many entries")
     target.values[name] = value
+
+
+def freeze_key(key: Value) -> Value:
+    """A key of a map literal."""
+    if isinstance(key, (list, dict)):
+        raise invalid(f"a {kind_of(key)} cannot be the key of a map")
+    return key
 
 
 def unpack(value: Value, count: int) -> list[Value]:
@@ -186,7 +184,7 @@ def contains(needle: Value, haystack: Value) -> bool:
     require_defined(needle)
     require_defined(haystack)
     if isinstance(haystack, str):
-        return type(needle) is not Undefined and to_text(needle) in haystack
+        return to_text(needle) in haystack
     if isinstance(haystack, list):
         return any(same(needle, item) for item in haystack)
     if isinstance(haystack, TemplateObject) and haystack.is_map:
@@ -215,10 +213,7 @@ def _unsupported(operator: str, left: Value, right: Value) -> RenderFault:
 
 
 def _impossible(operator: str, left: Value, right: Value) -> RenderFault:
-    return invalid(
-        f"unable to calculate the result of {operator}",
-        f"unable to calculate {to_text(left)} {operator} {to_text(right)}",
-    )
+    return invalid(f"unable to calculate {to_text(left)} {operator} {to_text(right)}")
 
 
 def _checked(result: Any, operator: str, left: Value, right: Value) -> Any:
@@ -252,21 +247,26 @@ def multiply(left: Value, right: Value) -> Value:
     """``*``: numbers, and repeated text or lists."""
     if is_number(left) and is_number(right):
         return _checked(left * right, "*", left, right)
-    if is_number(left):
-        left, right = right, left
-    if isinstance(left, (str, list)):
-        what = "strings" if isinstance(left, str) else "sequences"
-        count = as_index(right)
-        if count is None or count < 0 or not is_number(right):
-            raise invalid(f"{what} can only be multiplied with integers")
-        if isinstance(left, str):
-            if len(left) * count > MAX_TEXT:
+    for repeated, count in ((left, right), (right, left)):
+        if isinstance(repeated, str):
+            times = _times("strings", count)
+            if len(repeated) * times > MAX_TEXT:
                 raise too_long()
-            return str(left) * count
-        if len(left) * count > MAX_STEPS:
-            raise invalid("list has too many elements")
-        return Items(list(left) * count)
+            return str(repeated) * times
+    for repeated, count in ((left, right), (right, left)):
+        if isinstance(repeated, list) and not isinstance(left, (dict, TemplateObject)):
+            times = _times("sequences and iterables", count)
+            if len(repeated) * times > MAX_STEPS:
+                raise invalid("list has too many elements")
+            return Items(list(repeated) * times)
     raise _unsupported("*", left, right)
+
+
+def _times(what: str, count: Value) -> int:
+    times = as_index(count)
+    if times is None or times < 0:
+        raise invalid(f"{what} can only be multiplied with integers")
+    return times
 
 
 def divide(left: Value, right: Value) -> Value:
@@ -335,7 +335,8 @@ def power(left: Value, right: Value) -> Value:
     try:
         result = float(left) ** float(right)
     except ZeroDivisionError:
-        return math.inf
+        odd = float(right) % 2 == 1
+        return math.copysign(math.inf, float(left)) if odd else math.inf
     except OverflowError:
         odd = float(right).is_integer() and float(right) % 2 == 1
         return -math.inf if left < 0 and odd else math.inf
@@ -348,8 +349,3 @@ def negate(value: Value) -> Value:
     if type(value) is float:
         return -value
     raise RenderFault("invalid operation")
-
-
-def repeated_text(text: str) -> str:
-    """Bound a text that a filter has built."""
-    return bounded(text)

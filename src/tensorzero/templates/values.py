@@ -105,22 +105,6 @@ class Namespace(TemplateObject):
         return self.values
 
 
-class Function(TemplateObject):
-    """A global function such as ``range``."""
-
-    __slots__ = ("function", "name")
-
-    def __init__(self, name: str, function: Callable[..., Value]) -> None:
-        self.name = name
-        self.function = function
-
-    def text(self) -> str:
-        return f"minijinja::functions::builtins::{self.name}"
-
-    def call(self, state: State, args: tuple[Value, ...], kwargs: dict[str, Value]) -> Value:
-        return self.function(state, args, kwargs)
-
-
 class State(Protocol):
     """What values, filters and tests need of a running render."""
 
@@ -149,7 +133,7 @@ _KINDS: Mapping[type, str] = {
     Safe: "string",
     list: "sequence",
     Group: "sequence",
-    Items: "iterable",
+    Items: "iterator",
     Lazy: "iterator",
     dict: "map",
 }
@@ -292,6 +276,31 @@ def debug_text(value: Value) -> str:
     pieces: list[str] = []
     _debug(value, pieces.append)
     return bounded("".join(pieces))
+
+
+class _Enough(Exception):
+    """A text has reached its limit."""
+
+
+def short_text(value: Value, limit: int) -> str:
+    """The first ``limit`` characters of :func:`debug_text`, without making the rest."""
+    pieces: list[str] = []
+    left = limit
+
+    def put(text: str) -> None:
+        nonlocal left
+        pieces.append(text[:left])
+        left -= len(text)
+        if left < 0:
+            raise _Enough
+
+    if isinstance(value, str) and len(value) > limit:
+        value = value[:limit]
+    try:
+        _debug(value, put)
+    except (_Enough, RecursionError):
+        pieces.append("…")
+    return "".join(pieces)
 
 
 def _debug(value: Value, put: Callable[[str], object]) -> None:

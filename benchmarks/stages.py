@@ -15,9 +15,10 @@ import orjson
 
 from tensorzero.config.load import load
 from tensorzero.functions.output import chat_output
-from tensorzero.gateway.answer import final_fields, head, output_fields
+from tensorzero.gateway.answer import Answer
 from tensorzero.gateway.infer import infer
 from tensorzero.gateway.inference import Inference
+from tensorzero.gateway.metrics import Metrics
 from tensorzero.gateway.prepare import prepare
 from tensorzero.gateway.request import parse_inference_request
 from tensorzero.gateway.rows import inference_row, model_row
@@ -31,6 +32,7 @@ from tensorzero.types.model import Attempt, ModelRequest, ModelResult
 from tensorzero.variants.render import render_messages, render_system
 from tensorzero.variants.sampling import VariantSampler
 from tzcore.client import Pool, Target
+from tzcore.metrics import Counters
 from tzcore.spool import Writer
 from tzcore.uuid7 import uuid7
 
@@ -184,6 +186,7 @@ class HotPath:
             store=None,
             store_decided=True,
             workflow_runs=NoWorkflowRuns(),
+            metrics=Metrics(Counters(None), config.gateway.latency_overhead_buckets),
         )
         self.provider = OpenAIProvider(context, config.models["mock"].providers[0])
         self.attempt = Attempt("mock", "mock", uuid7(), {})
@@ -223,16 +226,16 @@ class HotPath:
 
     def assemble(self) -> bytes:
         request = self.model_request
-        return orjson.dumps(self.provider.body(request, request.messages, {}))
+        body = self.provider.plain_body(request, request.messages)
+        assert body is not None
+        return body
 
     def parse_answer(self) -> Any:
         return self.provider.answer(orjson.loads(ANSWER), self.attempt)
 
     def serialize_answer(self) -> bytes:
-        body = head(self.inference.id, self.inference.episode_id, "first")
-        body.update(output_fields(self.output))
-        body.update(final_fields(self.response.usage, self.response.finish_reason))
-        return orjson.dumps(body)
+        usage, reason = self.response.usage, self.response.finish_reason
+        return Answer(self.inference, "first", self.output, usage, reason).to_native()
 
     def serialize_rows(self) -> list[tuple[bytes, bytes]]:
         row = inference_row(
@@ -253,7 +256,7 @@ class HotPath:
         """Everything between the two sockets."""
         request = parse_inference_request(REQUEST)
         inference = run(prepare(request, self.services, time.monotonic()))
-        return orjson.dumps(run(infer(inference)).body)
+        return run(infer(inference)).to_native()
 
 
 STAGES = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from time import monotonic
 
 import orjson
 
@@ -50,6 +51,7 @@ class InferenceRoute:
 
     async def _serve(self, exchange: Exchange) -> None:
         request: InferenceRequest | None = None
+        inference: Inference | None = None
         span = RequestSpan(exchange.method, exchange.path)
         current_span.set(span)
         if self.logs_requests:
@@ -69,7 +71,7 @@ class InferenceRoute:
                 answer = await infer(inference)
                 if exchange.closed:
                     log.warning(CLIENT_LEFT)
-                exchange.respond(200, answer.body)
+                exchange.respond(200, answer.to_native())
         except UnsupportedCoding:
             status = 415
             exchange.respond(415, b"", b"", b"accept-encoding: " + CODINGS + b"\r\n")
@@ -80,6 +82,12 @@ class InferenceRoute:
             log.exception("an inference failed unexpectedly")
             status = 500
             self._refuse(exchange, InternalError("an unexpected error; see the log"), request)
+        if inference is not None and not exchange.closed and not inference.request.dryrun:
+            self.services.metrics.overhead(
+                inference.function.name,
+                inference.sole_variant,
+                monotonic() - exchange.received_at - inference.context.clock.total_s,
+            )
         if self.logs_requests:
             log_finished(exchange.received_at, status)
 

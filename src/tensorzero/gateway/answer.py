@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from tensorzero.functions.output import JsonOutput
@@ -24,23 +25,37 @@ def head(inference_id: str, episode_id: str, variant_name: str) -> dict[str, Any
     }
 
 
-def answer_body(
-    inference: Inference,
-    variant_name: str,
-    output: list[ChatBlock] | JsonOutput,
-    usage: Usage,
-    extra: dict[str, Any] | None,
-    finish_reason: FinishReason | None,
-) -> bytes:
-    """A complete answer; ``extra`` is the raw data that was asked for."""
-    if isinstance(output, JsonOutput):
-        return _WRITER.json(
-            *(inference.id, inference.episode_id, variant_name, output.raw, output.parsed),
-            *(usage, extra, finish_reason),
-        )
-    return _WRITER.chat(
-        inference.id, inference.episode_id, variant_name, output, usage, extra, finish_reason
-    )
+@dataclass(slots=True)
+class Answer:
+    """A complete answer; the raw data is there when it was asked for."""
+
+    inference: Inference
+    variant_name: str
+    output: list[ChatBlock] | JsonOutput
+    usage: Usage
+    finish_reason: FinishReason | None
+    raw_usage: list[dict[str, Any]] | None = None
+    original_response: str | None = None
+    raw_response: list[dict[str, Any]] | None = None
+
+    def to_native(self) -> bytes:
+        """The body of ``POST /inference``."""
+        inference, output = self.inference, self.output
+        head = (inference.id, inference.episode_id, self.variant_name)
+        extra = self._extra() if inference.request.wants_raw_data else None
+        if isinstance(output, JsonOutput):
+            return _WRITER.json(
+                *head, output.raw, output.parsed, self.usage, extra, self.finish_reason
+            )
+        return _WRITER.chat(*head, output, self.usage, extra, self.finish_reason)
+
+    def _extra(self) -> dict[str, Any]:
+        fields = {
+            "raw_usage": self.raw_usage,
+            "original_response": self.original_response,
+            "raw_response": self.raw_response,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 def raw_usage_entries(results: list[ModelResult]) -> list[dict[str, Any]]:

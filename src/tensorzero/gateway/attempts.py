@@ -44,7 +44,9 @@ async def run_variants(
         variant = inference.variants[name]
         if not served(config, inference.function, name):
             raise _unserved(name, config.unserved_variants[inference.function.name, name])
-        return name, await _run(variant, inference, stream), []
+        result = await _run(variant, inference, stream)
+        inference.sole_variant = name
+        return name, result, []
     active = inference.services.drawable.get(inference.function.name)
     if active is None:  # a call by model name: the one variant is the model
         active = tuple(inference.variants)
@@ -66,6 +68,7 @@ async def run_variants(
             errors[name] = error
             continue
         if not errors:
+            inference.sole_variant = name
             return name, result, []
         return name, result, [raw for error in errors.values() for raw in error.raw_responses()]
 

@@ -6,10 +6,7 @@ caller is still there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-from tensorzero.gateway import answer
+from tensorzero.gateway.answer import Answer, raw_response_entries, raw_usage_entries
 from tensorzero.gateway.attempts import run_variants
 from tensorzero.gateway.inference import Inference
 from tensorzero.gateway.record import function_output, record
@@ -17,35 +14,23 @@ from tensorzero.types.usage import total_usage
 from tensorzero.variants.chat_completion import VariantResult
 
 
-@dataclass(slots=True)
-class Answer:
-    """A complete answer in the native wire form, and where its rows are."""
-
-    body: bytes
-    position: object | None
-
-
 async def infer(inference: Inference) -> Answer:
     """Run to a complete answer and record it; raises ``GatewayError``."""
     name, result, failed_variants = await run_variants(inference, stream=False)
     if not isinstance(result, VariantResult):
         raise TypeError("a variant streamed where it should not")
-    request = inference.request
     results = result.results
     last = results[-1].response
     output = function_output(inference, last)
     usage = total_usage([entry.response.usage for entry in results])
-    extra: dict[str, Any] | None = None
+    await record(inference, name, output, results, result.params, None)
+    answer = Answer(inference, name, output, usage, last.finish_reason)
+    request = inference.request
     if request.wants_raw_data:
-        extra = {}
         if request.include_raw_usage:
-            extra["raw_usage"] = answer.raw_usage_entries(results)
+            answer.raw_usage = raw_usage_entries(results)
         if request.include_original_response:
-            extra["original_response"] = last.raw_response
+            answer.original_response = last.raw_response
         if request.include_raw_response:
-            extra["raw_response"] = answer.raw_response_entries(
-                results, failed_variants + result.failed_raw
-            )
-    body = answer.answer_body(inference, name, output, usage, extra, last.finish_reason)
-    position = await record(inference, name, output, results, result.params, None)
-    return Answer(body, position)
+            answer.raw_response = raw_response_entries(results, failed_variants + result.failed_raw)
+    return answer

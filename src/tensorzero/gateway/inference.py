@@ -32,6 +32,8 @@ class Inference:
     schema: JSONSchema | None = None
     context: VariantContext = field(default=None)  # type: ignore[assignment]  # set by prepare
     files: RequestFiles | None = None
+    sole_variant: str | None = None
+    """The variant that answered, when no other was tried."""
 
     @property
     def implicit_tool(self) -> bool:

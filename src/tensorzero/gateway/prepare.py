@@ -89,6 +89,8 @@ async def prepare(request: InferenceRequest, services: Services, received_at: fl
             raise UnknownVariant(inference.pinned)
         tags["tensorzero::variant_pinned"] = inference.pinned
     _check_namespaces(inference)
+    if not request.dryrun:
+        services.metrics.inference(inference.function.name, request.model_name)
     if request.include_aggregated_response and not request.stream:
         raise InvalidRequest("`include_aggregated_response` needs `stream: true`")
     if not request.dryrun:

@@ -28,7 +28,11 @@ async def record(
     params: ChatCompletionParams,
     ttft_ms: int | None,
 ) -> object | None:
+    """Count it, and append its rows; returns where they are."""
     services = inference.services
+    for result in results:
+        if not result.cached:
+            services.metrics.tokens(result.response.usage)
     if not services.records or inference.request.dryrun:
         return None
     given = inference.request.input

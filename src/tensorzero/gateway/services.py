@@ -8,6 +8,7 @@ from typing import Protocol
 
 from tensorzero.config.config import Config
 from tensorzero.gateway.files import ObjectStore
+from tensorzero.gateway.metrics import Metrics
 from tensorzero.gateway.recorder import Recorder
 from tensorzero.models.table import ModelTable
 from tensorzero.variants.sampling import drawable_variants
@@ -41,6 +42,7 @@ class Services:
     store: ObjectStore | None
     store_decided: bool
     workflow_runs: WorkflowRuns
+    metrics: Metrics
     waits_for_database: bool = False
     drawable: Mapping[str, tuple[str, ...]] = field(init=False)
 

@@ -45,6 +45,7 @@ from tzcore.client import (
     ResponseStream,
     Target,
 )
+from tzcore.clock import OutboundClock
 from tzcore.sse import SSEParser
 
 
@@ -180,11 +181,15 @@ class HttpProvider(ABC):
 
     async def infer(self, request: ModelRequest, attempt: Attempt) -> ProviderResponse:
         target, raw_request, payload, messages = await self._prepare(request, attempt)
+        clock = request.clock
         started = monotonic()
+        clock.enter()
         try:
             response = await self.context.pool.request(target, payload, timeout_s=self.timeout_s)
         except ClientError as error:
             raise self._unreachable(error, raw_request, target) from None
+        finally:
+            clock.leave()
         elapsed = int((monotonic() - started) * 1000)
         body = response.body
         if not 200 <= response.status < 300:
@@ -215,6 +220,17 @@ class HttpProvider(ABC):
 
     async def stream(self, request: ModelRequest, attempt: Attempt) -> ProviderStream:
         target, raw_request, payload, messages = await self._prepare(request, attempt)
+        clock = request.clock
+        clock.enter()
+        try:
+            response = await self._open(target, payload, raw_request)
+        except BaseException:
+            clock.leave()
+            raise
+        items = self._events(response, self.reader(attempt), raw_request, target, clock)
+        return ProviderStream(items, raw_request, messages, request.system)
+
+    async def _open(self, target: Target, payload: bytes, raw_request: str) -> ResponseStream:
         try:
             response = await self.context.pool.stream(target, payload, timeout_s=self.timeout_s)
         except ClientError as error:
@@ -222,8 +238,7 @@ class HttpProvider(ABC):
         content_type = (response.header(b"content-type") or b"").lower()
         if not 200 <= response.status < 300 or not content_type.startswith(b"text/event-stream"):
             raise await self._refused_stream(response, content_type, raw_request, target)
-        items = self._events(response, self.reader(attempt), raw_request, target)
-        return ProviderStream(items, raw_request, messages, request.system)
+        return response
 
     async def _prepare(
         self, request: ModelRequest, attempt: Attempt
@@ -293,7 +308,12 @@ class HttpProvider(ABC):
         return orjson.dumps(body).decode()
 
     async def _events(
-        self, response: ResponseStream, reader: StreamReader, raw_request: str, target: Target
+        self,
+        response: ResponseStream,
+        reader: StreamReader,
+        raw_request: str,
+        target: Target,
+        clock: OutboundClock,
     ) -> AsyncIterator[StreamItem]:
         parser = SSEParser()
         try:
@@ -314,6 +334,7 @@ class HttpProvider(ABC):
         except (ClientError, ValueError) as error:
             yield self._fatal(self._reason(error), raw_request)
         finally:
+            clock.leave()
             await response.aclose()
 
     def _event(

@@ -20,6 +20,7 @@ from tensorzero.api.inference import InferenceRoute
 from tensorzero.config.config import Config
 from tensorzero.config.errors import ConfigErrors
 from tensorzero.config.load import load_captured
+from tensorzero.gateway.metrics import Metrics
 from tensorzero.gateway.object_store import ConfiguredStore, open_store
 from tensorzero.gateway.recorder import NullRecorder, Recorder
 from tensorzero.gateway.services import Services, WorkflowEpisode
@@ -36,6 +37,7 @@ from tensorzero.types.errors import ClickHouseConnection, InvalidWorkflowEvaluat
 from tensorzero.version import VERSION
 from tzcore.client import Pool
 from tzcore.http1 import make_protocol
+from tzcore.metrics import Counters
 from tzcore.spool import SpoolFull, Writer
 from tzcore.uuid7 import uuid7
 
@@ -134,6 +136,7 @@ def _assemble(settings: Settings, config: Config) -> Parts:
         store=store,
         store_decided=decided,
         workflow_runs=reads,
+        metrics=Metrics(Counters(None), config.gateway.latency_overhead_buckets),
         waits_for_database=observability.waits_for_database,
     )
     tasks: set[asyncio.Task[None]] = set()

@@ -17,6 +17,7 @@ from tensorzero.types.params import NO_PARAMS, ChatCompletionParams
 from tensorzero.types.schema import JSONSchema
 from tensorzero.types.tools import ToolCallConfig
 from tensorzero.types.usage import FinishReason, RawUsage, Usage
+from tzcore.clock import OutboundClock
 
 ProviderJsonMode = Literal["off", "on", "strict"]
 
@@ -42,6 +43,7 @@ class ModelRequest:
     extra_headers: tuple[ExtraHeader, ...] = ()
     inference_id: str = ""
     files: FileResolver | None = None
+    clock: OutboundClock = field(default_factory=OutboundClock)
     fetch_files: bool = False
 
 

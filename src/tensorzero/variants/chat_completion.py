@@ -85,6 +85,7 @@ def _prepare(
         variant_extra_headers=config.extra_headers,
         inference_id=context.inference_id,
         files=context.files,
+        clock=context.clock,
         fetch_files=context.fetch_files,
     )
     if context.extra_body:

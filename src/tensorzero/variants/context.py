@@ -14,6 +14,7 @@ from tensorzero.types.files import FileResolver
 from tensorzero.types.params import NO_PARAMS, ChatCompletionParams
 from tensorzero.types.schema import JSONSchema
 from tensorzero.types.tools import ToolCallConfig
+from tzcore.clock import OutboundClock
 
 
 @dataclass(slots=True)
@@ -35,3 +36,4 @@ class VariantContext:
     files: FileResolver | None = None
     fetch_files: bool = False
     stream: bool = False
+    clock: OutboundClock = field(default_factory=OutboundClock)

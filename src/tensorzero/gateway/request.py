@@ -73,9 +73,7 @@ class InferenceRequest:
     @property
     def wants_raw_data(self) -> bool:
         """Whether the answer carries anything of the providers' own."""
-        return (
-            self.include_raw_response or self.include_raw_usage or self.include_original_response
-        )
+        return self.include_raw_response or self.include_raw_usage or self.include_original_response
 
 
 def load_json(body: bytes) -> Any:

@@ -186,7 +186,7 @@ class HotPath:
             store=None,
             store_decided=True,
             workflow_runs=NoWorkflowRuns(),
-            metrics=Metrics(Counters(None), config.gateway.latency_overhead_buckets),
+            metrics=Metrics(Counters(), config.gateway.latency_overhead_buckets),
         )
         self.provider = OpenAIProvider(context, config.models["mock"].providers[0])
         self.attempt = Attempt("mock", "mock", uuid7(), {})

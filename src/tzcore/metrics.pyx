@@ -56,19 +56,15 @@ cdef class Counters:
     cdef Py_ssize_t used
     cdef dict cells
 
-    def __init__(self, str path):
-        """Open the file of figures, or make it; ``None``: memory of this process only. Raises
-        ``OSError``."""
-        if path is None:
+    def __init__(self, int fd=-1):
+        """Map a file open for reading and writing, empty or of figures; without one the figures
+        are this process's alone. The descriptor can be closed. Raises ``OSError``."""
+        if fd < 0:
             self.mapping = mmap.mmap(-1, FILE_BYTES)
         else:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                if os.fstat(fd).st_size < FILE_BYTES:
-                    os.posix_fallocate(fd, 0, FILE_BYTES)
-                self.mapping = mmap.mmap(fd, FILE_BYTES)
-            finally:
-                os.close(fd)
+            if os.fstat(fd).st_size < FILE_BYTES:
+                os.posix_fallocate(fd, 0, FILE_BYTES)
+            self.mapping = mmap.mmap(fd, FILE_BYTES)
         self.view = self.mapping
         self.cells = {}
         if self.mapping[:len(MAGIC)] != MAGIC:
@@ -121,10 +117,9 @@ def _entries(data):
         at += _entry_bytes(length)
 
 
-def read_counters(str path not None):
-    """The figures in a file, by key. Raises ``OSError``; an unfinished file has none."""
-    with open(path, "rb") as file:
-        data = file.read()
+def read_counters(int fd):
+    """The figures in a file, by key. Raises ``OSError``; an empty file has none."""
+    data = os.pread(fd, FILE_BYTES, 0)
     if len(data) < HEADER or data[:len(MAGIC)] != MAGIC:
         return {}
     return {key: struct.unpack_from("<d", data, at)[0] for key, at in _entries(data)}

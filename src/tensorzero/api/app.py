@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from tensorzero.api.errors import error_body, log_error
 from tensorzero.api.exchange import AsgiExchange
 from tensorzero.api.inference import InferenceRoute
+from tensorzero.api.metrics import MetricsRoute
 from tensorzero.api.request_span import RequestSpan, current_span
 from tensorzero.gateway.files import ObjectStore
 from tensorzero.gateway.input_parser import parse_storage_path
@@ -54,6 +55,7 @@ class App:
         config_hash: str,
         base_path: str,
         store: ObjectStore | None,
+        metrics: MetricsRoute,
     ) -> None:
         self.inference = inference
         self.health = health
@@ -65,6 +67,7 @@ class App:
         self.gets: dict[str, Endpoint] = {
             f"{base_path}/status": self._status,
             f"{base_path}/health": self._health,
+            f"{base_path}/metrics": metrics,
             f"{base_path}/internal/object_storage": self._object_storage,
         }
         self.inference_path = f"{base_path}/inference"

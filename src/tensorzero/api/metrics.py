@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
+from collections.abc import Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,13 +15,13 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class MetricsRoute:
-    """Sums the files of a gateway's workers; one that died still counts."""
+    """Sums the files of a gateway's workers (open descriptors); one that died still counts."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, counter_fds: Sequence[int]) -> None:
+        self.counter_fds = tuple(counter_fds)
 
     async def __call__(self, request: Request) -> Response:
         total: Counter[str] = Counter()
-        for path in sorted(self.folder.glob("*.counters")):
-            total.update(read_counters(str(path)))
+        for fd in self.counter_fds:
+            total.update(read_counters(fd))
         return Response(exposition(dict(total)), media_type=CONTENT_TYPE)

@@ -56,6 +56,8 @@ class Supervisor:
         self.children = Children()
         self.shipper: Child | None = None
         self.workers: dict[int, Child] = {}
+        # What workers count outlives each of them: the memory is ours.
+        self.counter_fds: list[int] = []
         self.stopping: asyncio.Event = asyncio.Event()
         self.forced_by: int | None = None
 
@@ -142,8 +144,10 @@ class Supervisor:
     async def _start(self) -> str:
         """Everything loads at once; workers serve when the database is there."""
         self.shipper = self._spawn_shipper() if self.settings.records else None
-        for number in range(self.settings.workers):
-            self.workers[number] = self._spawn_worker()
+        numbers = range(self.settings.workers)
+        self.counter_fds = [os.memfd_create(f"counters-{number}") for number in numbers]
+        for number in numbers:
+            self.workers[number] = self._spawn_worker(number)
         database = "not recording"
         if self.shipper is not None:
             answer = await self.children.ready(self.shipper)
@@ -169,16 +173,18 @@ class Supervisor:
         options = {"settings": self.settings.to_json()}
         return self._spawn("shipper", "tensorzero.server.shipping", options, orjson.dumps(start))
 
-    def _spawn_worker(self) -> Child:
+    def _spawn_worker(self, number: int) -> Child:
         if self.listener is None:
             raise StartError("workers need a listening socket")
         fd = self.listener.fileno()
         options: dict[str, str | int] = {
             "settings": self.settings.to_json(),
             "listen-fd": fd,
+            "counter-fds": ",".join(map(str, self.counter_fds)),
+            "number": number,
         }
         module = "tensorzero.server.worker"
-        return self._spawn("worker", module, options, self.config.captured, fd)
+        return self._spawn("worker", module, options, self.config.captured, fd, *self.counter_fds)
 
     def _spawn(
         self, name: str, module: str, options: Mapping[str, str | int], start: bytes, *fds: int
@@ -200,7 +206,7 @@ class Supervisor:
 
     async def _keep_worker(self, number: int) -> None:
         async def start() -> Child:
-            self.workers[number] = worker = self._spawn_worker()
+            self.workers[number] = worker = self._spawn_worker(number)
             worker.go()
             await self.children.ready(worker)
             return worker

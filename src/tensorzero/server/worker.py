@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import uvloop
 
 from tensorzero.api.app import App
 from tensorzero.api.inference import InferenceRoute
+from tensorzero.api.metrics import MetricsRoute
 from tensorzero.config.config import Config
 from tensorzero.config.errors import ConfigErrors
 from tensorzero.config.load import load_captured
@@ -106,8 +108,12 @@ class Parts:
     app: App
 
 
-def _assemble(settings: Settings, config: Config) -> Parts:
-    """Wire it all up. Raises ``SpoolFull`` and ``OSError``."""
+def _assemble(settings: Settings, config: Config, counter_fds: Sequence[int], number: int) -> Parts:
+    """Wire it all up. ``counter_fds``: the files of figures of all workers, ours at ``number``.
+
+    Raises ``SpoolFull`` and ``OSError``.
+    """
+    own_fd = counter_fds[number]
     pool = Pool(user_agent=f"TensorZero/{VERSION}".encode())
     context = ProviderContext(
         pool, config.gateway.global_outbound_http_timeout_ms, config.gateway.debug
@@ -136,7 +142,7 @@ def _assemble(settings: Settings, config: Config) -> Parts:
         store=store,
         store_decided=decided,
         workflow_runs=reads,
-        metrics=Metrics(Counters(None), config.gateway.latency_overhead_buckets),
+        metrics=Metrics(Counters(own_fd), config.gateway.latency_overhead_buckets),
         waits_for_database=observability.waits_for_database,
     )
     tasks: set[asyncio.Task[None]] = set()
@@ -148,6 +154,7 @@ def _assemble(settings: Settings, config: Config) -> Parts:
         config_hash=config.snapshot.hash,
         base_path=config.gateway.base_path,
         store=store,
+        metrics=MetricsRoute(counter_fds),
     )
     return Parts(pool, spool, tasks, route, app)
 
@@ -175,7 +182,14 @@ def _server(app: App, route: InferenceRoute) -> uvicorn.Server:
     return server
 
 
-async def serve(settings: Settings, config: Config, listener: socket.socket, ready_fd: int) -> int:
+async def serve(
+    settings: Settings,
+    config: Config,
+    listener: socket.socket,
+    ready_fd: int,
+    counter_fds: Sequence[int],
+    number: int,
+) -> int:
     """Serve, once the supervisor says so, until told to stop; then finish what is running.
 
     Returns the exit status.
@@ -186,7 +200,7 @@ async def serve(settings: Settings, config: Config, listener: socket.socket, rea
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     parent = watch_parent(stopping.set)
     try:
-        parts = _assemble(settings, config)
+        parts = _assemble(settings, config, counter_fds, number)
     except (SpoolFull, OSError) as error:
         report(ready_fd, {"error": f"a worker cannot start: {error}"})
         return 1
@@ -248,6 +262,8 @@ def main() -> None:
     parser.add_argument("--start-fd", type=int, required=True)
     parser.add_argument("--listen-fd", type=int, required=True)
     parser.add_argument("--ready-fd", type=int, required=True)
+    parser.add_argument("--counter-fds", required=True)
+    parser.add_argument("--number", type=int, required=True)
     arguments = parser.parse_args()
     settings = Settings.from_json(arguments.settings)
     set_up_logs(settings.log_format, debug=settings.debug)
@@ -260,7 +276,9 @@ def main() -> None:
         report(arguments.ready_fd, {"error": f"a worker cannot start: {error}"})
         raise SystemExit(1) from None
     try:
-        raise SystemExit(uvloop.run(serve(settings, config, listener, arguments.ready_fd)))
+        fds = [int(fd) for fd in arguments.counter_fds.split(",")]
+        service = serve(settings, config, listener, arguments.ready_fd, fds, arguments.number)
+        raise SystemExit(uvloop.run(service))
     except Exception:
         log.exception("a worker ends on an unexpected error")
         raise SystemExit(1) from None

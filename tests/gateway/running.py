@@ -97,16 +97,26 @@ def write_config(folder: Path, api_base: str, extra: str = "") -> Path:
 class Gateway:
     """A running gateway; ``kill_all`` is ``kill -9`` of everything it started."""
 
-    def __init__(self, config: Path, data_dir: Path, *, workers: int = 1) -> None:
+    def __init__(
+        self,
+        config: Path,
+        data_dir: Path,
+        *,
+        workers: int = 1,
+        environment: dict[str, str] | None = None,
+        log: Path | None = None,
+    ) -> None:
         self.config = config
         self.data_dir = data_dir
         self.workers = workers
+        self.environment = environment or {}
+        self.log_path = log or data_dir.parent / "gateway.log"
         self.process: subprocess.Popen[bytes] | None = None
         self.url = ""
         self.start()
 
     def start(self) -> None:
-        log_path = self.data_dir.parent / "gateway.log"
+        log_path = self.log_path
         with open(log_path, "ab") as log:
             offset = log.tell()
             self.process = subprocess.Popen(
@@ -118,7 +128,8 @@ class Gateway:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={k: v for k, v in os.environ.items() if not k.startswith("TENSORZERO_")},
+                env={k: v for k, v in os.environ.items() if not k.startswith("TENSORZERO_")}
+                | self.environment,
             )
         ends = time.monotonic() + 40
         while time.monotonic() < ends:

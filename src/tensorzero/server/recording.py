@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -102,10 +102,10 @@ class ShipperLink(asyncio.Protocol):
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are not registered as asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
         self._buffer = b""
-        transport.write(orjson.dumps({"hello": self.name}) + b"\n")
+        self._transport.write(orjson.dumps({"hello": self.name}) + b"\n")
         self.awake = False
         if self._waiters:
             self._ask_to_flush(max(place for place, _ in self._waiters))

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 import pytest
+import uvloop
 from harness import inference, until
 from test_rhythm import Sink
 
@@ -54,7 +55,7 @@ def run(shipper: Shipper, socket: str, script: Callable[[], Any]) -> None:
         await task
         control.close()
 
-    asyncio.run(main())
+    uvloop.run(main())  # the workers' event loop
 
 
 @pytest.fixture
@@ -170,7 +171,7 @@ def test_a_shipper_that_comes_back_is_found_again(make: Make, root: Path, socket
         worker.recorder.close()
         control.close()
 
-    asyncio.run(main())
+    uvloop.run(main())  # the workers' event loop
 
 
 def test_questions(make: Make, root: Path, socket: str) -> None:
@@ -304,7 +305,7 @@ def test_spools_that_nobody_holds_are_adopted(
         await task
 
     root.mkdir(parents=True, exist_ok=True)
-    asyncio.run(main())
+    uvloop.run(main())  # the workers' event loop
 
 
 def test_a_database_is_prepared_before_its_first_row_and_when_it_lost_its_tables() -> None:

@@ -73,12 +73,12 @@ class Folder:
 
 def chat(variant: str = DUMMY, function: str = "") -> str:
     """A chat function ``f`` with one variant ``v``."""
-    return f'[functions.f]\ntype = "chat"\n{function}\n[functions.f.variants.v]\n{variant}'
+    return f'[functions.f]\ntype = "chat"\n{function}\n[functions.f.variants.v]\n{variant}\n'
 
 
 def json_function(variant: str, function: str = "") -> str:
     """A JSON function ``f`` with one variant ``v``."""
-    return f'[functions.f]\ntype = "json"\n{function}\n[functions.f.variants.v]\n{variant}'
+    return f'[functions.f]\ntype = "json"\n{function}\n[functions.f.variants.v]\n{variant}\n'
 
 
 def provider(keys: str, *, model: str = "m", extra: str = "") -> str:

@@ -120,6 +120,8 @@ def _build(
             }
         )
     engine, extra_templates = _compile(reader.sources, paths.base_path, faults)
+    if faults.errors:
+        raise ConfigErrors(faults.errors)
     extra_templates = extra_templates if captured_templates is None else captured_templates
     unserved = unserved_variants(functions, models, faults)
     providers = unserved_providers(models, faults)
@@ -127,8 +129,6 @@ def _build(
         faults.warn("embedding_models: embeddings are not served by this version yet")
     if optimizers:
         faults.warn("optimizers: optimization jobs are not served by this version yet")
-    if faults.errors:
-        raise ConfigErrors(faults.errors)
     credentials.warn = log.warning
     table = {key: value for key, value in merged.table.items() if value != {}}
     return Config(

@@ -123,13 +123,15 @@ def read_extra_headers(owner: Table) -> tuple[ExtraHeader, ...]:
 def read_namespace(table: Table) -> str | None:
     """``namespace`` of a model or variant."""
     name = table.string("namespace")
-    if name is not None:
-        check_namespace(name, table)
-    return name
+    return name if name is not None and check_namespace(name, table) else None
 
 
-def check_namespace(name: str, table: Table) -> None:
+def check_namespace(name: str, table: Table) -> bool:
+    """Whether a namespace may be called so."""
     if name == "":
         table.error("Namespace identifier cannot be empty")
     elif name.startswith("tensorzero::"):
         table.error(f"Namespace cannot start with `tensorzero::`: {name}")
+    else:
+        return True
+    return False

@@ -6,6 +6,7 @@ not with the split into files, formatting, key order, or where the folder lies.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,12 +28,17 @@ class Snapshot:
 
 def make_snapshot(table: Mapping[str, Any], extra_templates: Mapping[str, str]) -> Snapshot:
     """The snapshot of a merged table whose paths have been resolved."""
-    text = "".join(_lines(embed(table), ()))
+    text = to_toml(embed(table))
     digest = blake3(text.encode() + b"\0")
     for name in sorted(extra_templates):
         digest.update(name.encode() + b"\0" + extra_templates[name].encode() + b"\0")
     number = int.from_bytes(digest.digest(), "big")
     return Snapshot(text, str(number), dict(extra_templates))
+
+
+def to_toml(table: Mapping[str, Any]) -> str:
+    """A table as TOML: keys sorted at every level, one spelling for each value."""
+    return "".join(_lines(table, ()))
 
 
 def embed(value: Any) -> Any:
@@ -46,9 +52,11 @@ def embed(value: Any) -> Any:
     return value
 
 
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
 def _key(name: str) -> str:
-    plain = name != "" and all(char.isascii() and (char.isalnum() or char in "_-") for char in name)
-    return name if plain else _string(name)
+    return name if _BARE.fullmatch(name) else _string(name)
 
 
 def _string(text: str) -> str:

@@ -155,6 +155,7 @@ def mutated(draw: st.DrawFn) -> dict[str, Any]:
     table = copy.deepcopy(WHOLE)
     for _ in range(draw(st.integers(1, 3))):
         path = draw(st.sampled_from(PATHS))
+        path = path[: draw(st.integers(1, len(path)))]
         node: Any = table
         try:
             for key in path[:-1]:

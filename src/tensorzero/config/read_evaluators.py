@@ -174,7 +174,8 @@ def read_evaluations(
 ) -> dict[str, EvaluationConfig]:
     """``[evaluations.*]``, deprecated: evaluators outside their function."""
     out: dict[str, EvaluationConfig] = {}
-    declared = root.value.get("functions")
+    section = root.value.get("functions")
+    declared = section if isinstance(section, dict) else {}
     for name, table in root.tables("evaluations").items():
         table.faults.warn(
             "Deprecation Warning: `[evaluations]` is deprecated, use `[functions.<f>.evaluators]`"
@@ -186,7 +187,7 @@ def read_evaluations(
                 'Deprecation Warning: `type = "static"` of evaluations is now `"inference"`'
             )
         function = table.string("function_name", required=True)
-        if function is not None and function not in functions and function not in (declared or ()):
+        if function is not None and function not in functions and function not in declared:
             table.fault(f"Function `{function}` not found (referenced in `[evaluations.{name}]`)")
         description = table.string("description")
         evaluators = reader.read(

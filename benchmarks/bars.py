@@ -21,7 +21,7 @@ from processes import (
     wait_until_quiet,
 )
 from report import machine, median, number, say, table
-from targets import Options, Target, check_rows, gateway_target, quiet
+from targets import Options, Target, check_rows, gateway_target, other_work, quiet
 
 RATE_BAR = 5000.0
 P99_BAR = 4.0
@@ -39,7 +39,7 @@ def saturated(options: Options, gateway: Target) -> tuple[list[Row], int]:
     """Answers a second, and whether each of them is in the database."""
     results: list[Result] = []
     for run in range(options.runs):
-        quiet([gateway])
+        quiet(options, [gateway])
         say(f"  saturation, run {run + 1}")
         results.append(gateway.load(options, "small", seconds=options.seconds))
     rate = median([result.throughput for result in results])
@@ -63,7 +63,7 @@ def tail(options: Options, nginx: Target | None, gateway: Target) -> tuple[list[
     answered = 0
     for run in range(options.runs):
         for target in targets:
-            quiet(targets)
+            quiet(options, targets)
             say(f"  500/s, run {run + 1}: {target.name}")
             result = target.load(options, "small", rate=500, seconds=options.seconds)
             found[target.name].append(result.latency("p99"))
@@ -131,6 +131,7 @@ def main() -> int:
         rows.append(_row("answers in the database", "all", kept, "all there" in kept))
         rows += growth(options, mock)
     print(table("Bars", ("", "what", "bar", "found"), rows))
+    print(other_work(options))
     return 1 if any(row[0] == "MISS" for row in rows) else 0
 
 

@@ -18,7 +18,7 @@ from e2e_streams import streams
 from loads import SHAPES
 from processes import exit_on_sigterm, temporary_folder
 from report import machine, say
-from targets import Options
+from targets import Options, other_work
 
 RATES = (500, 1000, 2000, 4000)
 
@@ -57,6 +57,7 @@ def main() -> int:
         for name in arguments.only or sections:
             say(f"{name}: {sections[name].__doc__}")
             sections[name](options)
+        print(other_work(options), flush=True)
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(options.results, indent=1))
     return 0

@@ -10,7 +10,7 @@ from pathlib import Path
 from loads import Shape
 from processes import Gateway, Mock, cpu_seconds, memory, wait_until_quiet
 from report import median, number, say, table
-from targets import Options, Target, check_rows, gateway_target, shown, start_targets
+from targets import Options, Target, check_rows, gateway_target, quiet, shown, start_targets
 
 
 def _spent(pids: list[int]) -> float:
@@ -27,7 +27,7 @@ def cpu(options: Options) -> None:
             answered: dict[str, int] = {}
             rows = []
             for target in targets:
-                wait_until_quiet(target.pids())
+                quiet(options, targets)
                 say(f"  {shape}, {requests:,} requests: {target.name}")
                 rows.append(_cpu_row(options, target, shape, requests, answered))
             heads = (

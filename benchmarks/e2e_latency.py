@@ -25,7 +25,7 @@ def rates(options: Options) -> None:
                 results: dict[str, list[Result]] = {target.name: [] for target in targets}
                 for run in range(options.runs):
                     for target in targets:
-                        quiet(targets)
+                        quiet(options, targets)
                         say(f"  {shape}, {rate:,}/s, run {run + 1}: {target.name}")
                         result = target.load(options, shape, rate=rate, seconds=options.seconds)
                         results[target.name].append(result)
@@ -83,7 +83,7 @@ def saturation(options: Options) -> None:
             for run in range(options.runs):
                 for target in targets:
                     for connections, results in ((CONNECTIONS, full), (1, alone)):
-                        quiet(targets)
+                        quiet(options, targets)
                         say(f"  {shape}, {connections} connections, run {run + 1}: {target.name}")
                         result = target.load(
                             options, shape, seconds=options.seconds, connections=connections

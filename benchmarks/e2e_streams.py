@@ -37,7 +37,7 @@ def _first_token(options: Options) -> None:
         answered: dict[str, int] = {}
         for run in range(options.runs):
             for target in targets:
-                quiet(targets)
+                quiet(options, targets)
                 say(f"  {STREAM_RATE} streams/s, run {run + 1}: {target.name}")
                 workers = target.gateway.worker_pids if target.gateway else target.pids()
                 before = sum(map(cpu_seconds, workers))

@@ -306,15 +306,27 @@ class Gateway:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def wait_until_quiet(pids: list[int], limit_s: float = 60.0) -> bool:
-    """Until these processes take under 3 % of a core; ``False`` when the time is over first."""
+def busy_seconds() -> float:
+    """Processor time that the whole machine has spent so far, waiting for disks not counted."""
+    user, nice, system, _idle, _wait, interrupt, soft, stolen = (
+        int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    )
+    return (user + nice + system + interrupt + soft + stolen) / TICKS
+
+
+def wait_until_quiet(pids: list[int], limit_s: float = 60.0) -> float | None:
+    """Until these processes take under 3 % of a core; ``None`` when the time is over first.
+
+    Returns how many cores everything else on the machine kept busy at that moment.
+    """
     ends = time.monotonic() + limit_s
     while time.monotonic() < ends:
-        before = sum(map(cpu_seconds, pids))
+        started, before, all_before = time.monotonic(), sum(map(cpu_seconds, pids)), busy_seconds()
         time.sleep(0.7)
-        if sum(map(cpu_seconds, pids)) - before <= 0.02:
-            return True
-    return False
+        used = sum(map(cpu_seconds, pids)) - before
+        if used <= 0.02:
+            return max(0.0, busy_seconds() - all_before - used) / (time.monotonic() - started)
+    return None
 
 
 @contextmanager

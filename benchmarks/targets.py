@@ -10,14 +10,15 @@ from typing import Any, Literal
 
 from loads import Result, Shape, body, load
 from processes import Gateway, Mock, Nginx, wait_until_quiet
-from report import say
+from report import median, say
 
 Form = Literal["native", "openai"]
 
 
 @dataclass(slots=True)
 class Options:
-    """What the command line chose; ``results`` gathers every run for ``--json``."""
+    """What the command line chose; ``results`` gathers every run for ``--json``,
+    ``others`` how many cores other work took between measurements."""
 
     seconds: float
     runs: int
@@ -27,11 +28,13 @@ class Options:
     requests: int
     folder: Path
     results: dict[str, Any] = field(default_factory=dict)
+    others: list[float] = field(default_factory=list)
 
-    def body(self, form: Form, shape: Shape) -> Path:
-        path = self.folder / f"{form}-{shape}.json"
+    def body(self, form: Form, shape: Shape, model: str = "gpt-4o-mini") -> Path:
+        """The file that holds a request."""
+        path = self.folder / f"{form}-{shape}-{model.replace(':', '_')}.json"
         if not path.exists():
-            path.write_bytes(body(form, shape))
+            path.write_bytes(body(form, shape, model))
         return path
 
 
@@ -45,10 +48,13 @@ class Target:
     pids: Callable[[], list[int]]
     gateway: Gateway | None = None
     base: bool = False
+    headers: tuple[str, ...] = ()
+    model: str = "gpt-4o-mini"
 
     def load(self, options: Options, shape: Shape, **how: Any) -> Result:
-        request = options.body(self.form, shape)
-        return load(self.url, request, stream=shape == "stream", **how)
+        request = options.body(self.form, shape, self.model)
+        stream = shape == "stream"
+        return load(self.url, request, stream=stream, headers=self.headers, **how)
 
 
 def gateway_target(gateway: Gateway) -> Target:
@@ -78,11 +84,24 @@ def start_targets(stack: ExitStack, options: Options, mock: Mock, *, direct: boo
     return targets
 
 
-def quiet(targets: Sequence[Target]) -> None:
+def quiet(options: Options, targets: Sequence[Target]) -> None:
     """What an earlier run left to do, ours to write into the database above all, gets done."""
     pids = [pid for target in targets for pid in target.pids()]
-    if not wait_until_quiet(pids):
+    others = wait_until_quiet(pids)
+    if others is None:
         say("  something is still working after 60 s; measuring anyway")
+    else:
+        options.others.append(others)
+
+
+def other_work(options: Options) -> str:
+    """How quiet the machine was between measurements."""
+    if not options.others:
+        return "Other work on the machine: not sampled."
+    return (
+        f"Other work on the machine between measurements: median {median(options.others):.2f} "
+        f"cores, at most {max(options.others):.2f}."
+    )
 
 
 def check_rows(targets: Sequence[Target], answered: dict[str, int]) -> str:

@@ -42,8 +42,11 @@ struct answers make_answers(int chunk_count, int chunk_bytes) {
              "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %zu\r\n"
              "x-request-id: req_mock\r\n\r\n", strlen(body));
     a.answer = joined(text_of(head), text_of(body));
-    a.not_found = text_of("HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\n"
-                        "content-length: 34\r\n\r\n{\"error\":{\"message\":\"no such URL\"}}");
+    const char *refusal = "{\"error\":{\"message\":\"no such URL\"}}";
+    snprintf(head, sizeof head,
+             "HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\n"
+             "content-length: %zu\r\n\r\n", strlen(refusal));
+    a.not_found = joined(text_of(head), text_of(refusal));
     a.stream_head = text_of("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
                           "transfer-encoding: chunked\r\nx-request-id: req_mock\r\n\r\n");
     const char *open = "data: " IDENTITY("chat.completion.chunk")

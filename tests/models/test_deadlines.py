@@ -9,9 +9,11 @@ import pytest
 
 from models.calls import ask
 from models.test_routing import CHUNK, GOOD, GOOD_STREAM
+from providers.calls import Files, request, user
 from tensorzero.config.timeouts import TimeoutsConfig
 from tensorzero.models.deadline import bounded, bounded_stream
 from tensorzero.types.errors import ModelProviderTimeout, ModelTimeout, VariantTimeout
+from tensorzero.types.files import File, FileData
 from upstream.scripted import CLOSE, HANG, STREAM_HEAD, Script, stream
 
 HEAD = [STREAM_HEAD + b"transfer-encoding: chunked\r\n\r\n", HANG]
@@ -134,6 +136,25 @@ def test_in_time_is_in_time() -> None:
     asked = ask({"p": [0.05, *GOOD_STREAM]}, stream=True, timeouts=limits, provider_timeouts=limits)
     assert len(asked.items) == 1
     assert asked.streamed().ttft_ms >= 40
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_the_time_of_a_call_begins_when_it_is_sent(streams: bool) -> None:
+    """A file that has to be fetched first is not the provider's time."""
+
+    class SlowFiles(Files):
+        async def resolve(self, file: File) -> FileData:
+            await asyncio.sleep(0.3)
+            return FileData("AAAA", "application/pdf")
+
+    file = File(url="https://example.com/a", mime_type="application/pdf")
+    given = request(user("hi", file), files=SlowFiles({}))
+    asked = ask({"p": GOOD_STREAM if streams else GOOD}, given=given, stream=streams)
+    assert asked.took_s >= 0.3
+    if streams:
+        assert asked.streamed().ttft_ms < 300
+    else:
+        assert asked.answered().response.response_time_ms < 300
 
 
 @pytest.mark.parametrize("streams", [False, True])

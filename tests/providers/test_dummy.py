@@ -197,6 +197,13 @@ def test_response_time_counts_the_latency() -> None:
     assert ask("text?latency_ms=50").answered().response_time_ms >= 50
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_its_waiting_is_not_the_gateways_time(stream: bool) -> None:
+    given = request(stream=stream)
+    ask("text?text=ab&latency_ms=60&chunks=2&interval_ms=60", given)
+    assert given.clock.total_s >= (0.12 if stream else 0.06)
+
+
 def streamed(name: str, given: ModelRequest | None = None) -> list[Any]:
     given = given or request()
     given.stream = True

@@ -210,6 +210,14 @@ def test_a_bad_event_is_an_error_and_the_stream_goes_on(bad: bytes, text: str) -
     assert last.content == [TextChunk("0", "lo \u20ac")]
 
 
+def test_the_request_id_is_named_in_a_streams_errors_too() -> None:
+    head = STREAM_HEAD + b"X-Request-Id: req_1\r\ntransfer-encoding: chunked\r\n\r\n"
+    bad, fatal = streamed([head, chunk(event(b"{")), CLOSE]).items
+    assert (bad.kind, fatal.kind) == ("InferenceServer", "FatalStreamError")
+    assert str(bad).endswith(" [request_id: req_1]")
+    assert str(fatal).endswith(" [request_id: req_1]")
+
+
 # --- what ends it ---------------------------------------------------------------------------------
 
 

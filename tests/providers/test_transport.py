@@ -9,10 +9,14 @@ from collections.abc import Iterator
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from providers.calls import COMPLETION, call, request
 from tensorzero.config.credentials import DynamicCredential, StaticCredential
 from tensorzero.types.content import Text
+from tensorzero.types.errors import GatewayError
+from tensorzero.types.model import ProviderChunk
 from upstream.scripted import CLOSE, DONE, HANG, RESET, Script, answer, event, stream
 
 SECRET = "sk-live-0123456789abcdef"
@@ -162,6 +166,34 @@ def test_a_stream_that_goes_on_after_its_last_event_is_left() -> None:
     outcome = call(request(stream=True), stream(CHUNK, DONE, end=[HANG]), times=2)
     assert len(outcome.items) == 1
     assert outcome.connections == 2
+
+
+VALID = answer(COMPLETION)[0]
+VALID_STREAM = b"".join(part for part in stream(CHUNK, CHUNK, DONE) if isinstance(part, bytes))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.booleans())
+def test_no_bytes_of_a_server_are_more_than_an_error(data: st.DataObject, streams: bool) -> None:
+    """An answer with bytes changed, put in, taken out or cut off is an answer or an error."""
+    raw = bytearray(VALID_STREAM if streams else VALID)
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(raw) - 1))
+        kind = data.draw(st.sampled_from(["change", "insert", "delete", "cut"]))
+        if kind == "change":
+            raw[at] = data.draw(st.integers(0, 255))
+        elif kind == "insert":
+            raw[at:at] = data.draw(st.binary(min_size=1, max_size=5))
+        elif kind == "delete":
+            del raw[at : at + data.draw(st.integers(1, 8))]
+        else:
+            del raw[at:]
+        if not raw:
+            break
+    outcome = call(request(stream=streams), [bytes(raw), CLOSE])
+    assert outcome.error is not None or outcome.response is not None or streams
+    for item in outcome.items:
+        assert isinstance(item, ProviderChunk | GatewayError)
 
 
 # --- keys ----------------------------------------------------------------------------------------

@@ -74,9 +74,7 @@ class Model:
         call = self._walk(request, credentials)
         if self._plain:
             return call  # a coroutine less on the way of every request
-        return bounded(
-            call, self.config.timeouts, stream=False, error=ModelTimeout, name=self.name
-        )
+        return bounded(call, self.config.timeouts, stream=False, error=ModelTimeout, name=self.name)
 
     async def _walk(self, request: ModelRequest, credentials: Mapping[str, str]) -> ModelResult:
         errors: dict[str, GatewayError] = {}
@@ -132,7 +130,6 @@ class Model:
             config = route.config
             attempt = Attempt(self.name, config.name, uuid7(), credentials)
             clock_start = asyncio.get_running_loop().time()
-            started = monotonic()
             try:
                 opened, first = await bounded(
                     self._open(route, request, attempt),
@@ -145,7 +142,7 @@ class Model:
                 log.warning("model `%s`, provider `%s`: %s", self.name, config.name, error)
                 errors[config.name] = error
                 continue
-            ttft_ms = int((monotonic() - started) * 1000)
+            ttft_ms = int((monotonic() - opened.started) * 1000)
             items = _resumed(first, opened.items)
             total = config.timeouts.streaming_total_ms
             if total is not None:
@@ -160,7 +157,7 @@ class Model:
                 opened.raw_request,
                 opened.messages,
                 opened.system,
-                started,
+                opened.started,
                 ttft_ms,
                 failed,
             )

@@ -27,9 +27,14 @@ class ProviderContext:
 
 @dataclass(slots=True)
 class ProviderStream:
-    """An opened stream. ``items`` must be closed (``aclose``) when it is given up early."""
+    """An opened stream. ``items`` must be closed (``aclose``) when it is given up early.
+
+    ``started`` is ``time.monotonic()`` just before the request was sent: files that had to be
+    fetched first are not the provider's time.
+    """
 
     items: AsyncIterator[StreamItem]
+    started: float
     raw_request: str
     messages: list[Message]
     system: str | None

@@ -221,6 +221,7 @@ class HttpProvider(ABC):
     async def stream(self, request: ModelRequest, attempt: Attempt) -> ProviderStream:
         target, raw_request, payload, messages = await self._prepare(request, attempt)
         clock = request.clock
+        started = monotonic()
         clock.enter()
         try:
             response = await self._open(target, payload, raw_request)
@@ -228,7 +229,7 @@ class HttpProvider(ABC):
             clock.leave()
             raise
         items = self._events(response, self.reader(attempt), raw_request, target, clock)
-        return ProviderStream(items, raw_request, messages, request.system)
+        return ProviderStream(items, started, raw_request, messages, request.system)
 
     async def _open(self, target: Target, payload: bytes, raw_request: str) -> ResponseStream:
         try:
@@ -322,30 +323,35 @@ class HttpProvider(ABC):
                     if reader.ends(event):
                         response.finish()
                         return
-                    item = self._event(reader, event, raw_request, target)
+                    item = self._event(reader, event, raw_request, target, response)
                     if item is not None:
                         yield item
             for event in parser.close():
                 if reader.ends(event):
                     return
-                item = self._event(reader, event, raw_request, target)
+                item = self._event(reader, event, raw_request, target, response)
                 if item is not None:
                     yield item
         except (ClientError, ValueError) as error:
-            yield self._fatal(self._reason(error), raw_request)
+            yield self._fatal(self._reason(error) + self.error_note(response), raw_request)
         finally:
             clock.leave()
             await response.aclose()
 
     def _event(
-        self, reader: StreamReader, event: bytes, raw_request: str, target: Target
+        self,
+        reader: StreamReader,
+        event: bytes,
+        raw_request: str,
+        target: Target,
+        response: ResponseStream,
     ) -> StreamItem | None:
         if not event:
             return None
         try:
             return reader.chunk(event)
         except UNREADABLE as error:
-            reason = f"Error parsing chunk. Error: {_reading(error)}"
+            reason = f"Error parsing chunk. Error: {_reading(error)}{self.error_note(response)}"
             return self._server(
                 _redacted(reason, target), raw_request, _redacted(_text(event), target)
             )

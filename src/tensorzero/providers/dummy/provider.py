@@ -83,11 +83,12 @@ class DummyProvider:
     async def stream(self, request: ModelRequest, attempt: Attempt) -> ProviderStream:
         call = self._count()
         raw_request, messages = self._request(request, attempt)
+        started = monotonic()
         await self._wait_and_fail(request, raw_request, call)
         output = make_output(self.model, self.config, request, attempt, messages, call)
         usage = count_usage(self.model, request, messages, output)
-        items = self._chunks(output, usage, attempt, raw_request)
-        return ProviderStream(items, raw_request, messages, request.system)
+        items = self._chunks(request, output, usage, attempt, raw_request)
+        return ProviderStream(items, started, raw_request, messages, request.system)
 
     def _count(self) -> int:
         self.calls += 1
@@ -131,7 +132,7 @@ class DummyProvider:
             delay += rng.randint(0, jitter)
             fails = rng.random() < model.error_rate or fails
         if delay:
-            await asyncio.sleep(delay / 1000)
+            await _outside(request, delay / 1000)
         if fails:
             raise self._error(raw_request)
 
@@ -171,7 +172,12 @@ class DummyProvider:
         return RawUsage(attempt.model_inference_id, self.type, self.api_type, figures)
 
     async def _chunks(
-        self, output: list[OutputBlock], usage: Usage, attempt: Attempt, raw_request: str
+        self,
+        request: ModelRequest,
+        output: list[OutputBlock],
+        usage: Usage,
+        attempt: Attempt,
+        raw_request: str,
     ) -> AsyncIterator[StreamItem]:
         model = self.model
         interval = model.integer("interval_ms", 0) / 1000
@@ -179,7 +185,7 @@ class DummyProvider:
         fatal_at = model.integer("stream_fatal_at", 0)
         for number, (block, delta) in enumerate(pieces(output, model.integer("chunks", 10)), 1):
             if number > 1 and interval:
-                await asyncio.sleep(interval)
+                await _outside(request, interval)
             if number == error_at:
                 yield self._stream_error(InferenceServer, "send a bad event", raw_request)
             if number == fatal_at:
@@ -205,3 +211,12 @@ class DummyProvider:
             raw_request=raw_request,
             debug=self.context.debug,
         )
+
+
+async def _outside(request: ModelRequest, seconds: float) -> None:
+    """Wait as for a server: the gateway's own overhead does not count it."""
+    request.clock.enter()
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        request.clock.leave()

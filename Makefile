@@ -22,6 +22,7 @@ test: build
 lint: build
 	$(BIN)/ruff check src/tensorzero tests benchmarks
 	$(BIN)/mypy
+	MYPYPATH=src:benchmarks $(BIN)/mypy $(filter-out benchmarks/host_% benchmarks/test_%,$(wildcard benchmarks/*.py))
 	$(BIN)/lint-imports
 
 bench: build

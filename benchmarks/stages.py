@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -35,6 +35,8 @@ from tzcore.client import Pool, Target
 from tzcore.metrics import Counters
 from tzcore.spool import Writer
 from tzcore.uuid7 import uuid7
+
+Result = TypeVar("Result")
 
 CONFIG = """
 [functions.draft]
@@ -137,12 +139,13 @@ class NoWorkflowRuns:
         raise InvalidWorkflowEvaluationRun(episode_id)
 
 
-def run(work: Coroutine[Any, Any, Any]) -> Any:
+def run(work: Coroutine[Any, Any, Result]) -> Result:
     """The result of a coroutine that never has to wait."""
     try:
         work.send(None)
     except StopIteration as done:
-        return done.value
+        result: Result = done.value
+        return result
     raise RuntimeError("a stage waited for something")
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from e2e_costs import cpu, memory_growth, start
-from e2e_latency import rates, saturation
+from e2e_latency import rates, saturation, sustained
 from e2e_streams import streams
 from loads import SHAPES
 from processes import exit_on_sigterm, temporary_folder
@@ -27,6 +27,7 @@ def main() -> int:
     sections: dict[str, Callable[[Options], None]] = {
         "rates": rates,
         "saturation": saturation,
+        "sustained": sustained,
         "cpu": cpu,
         "streams": streams,
         "memory": memory_growth,
@@ -40,6 +41,8 @@ def main() -> int:
     parser.add_argument("--shapes", nargs="+", default=SHAPES, choices=SHAPES)
     parser.add_argument("--workers", type=int, nargs="+", default=(1, 2), metavar="N")
     parser.add_argument("--requests", type=int, default=100_000, help="of one CPU measurement")
+    parser.add_argument("--sustained-rate", type=int, default=10_000, metavar="R")
+    parser.add_argument("--sustained-seconds", type=float, default=60.0, metavar="S")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every run there")
     arguments = parser.parse_args()
     exit_on_sigterm()
@@ -53,6 +56,8 @@ def main() -> int:
             tuple(arguments.workers),
             arguments.requests,
             folder,
+            arguments.sustained_rate,
+            arguments.sustained_seconds,
         )
         for name in arguments.only or sections:
             say(f"{name}: {sections[name].__doc__}")

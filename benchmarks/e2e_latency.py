@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from loads import Result, Shape
-from processes import Mock
+from processes import Gateway, Mock
 from report import median, number, ratio, say, table
-from targets import Options, Target, check_rows, quiet, shown, start_targets
+from targets import Options, Target, check_rows, gateway_target, quiet, shown, start_targets
 
 CONNECTIONS = 64
 
@@ -124,3 +124,36 @@ def saturation(options: Options) -> None:
             )
             print(table(f"Saturation with {CONNECTIONS} connections, {shown(shape)}", heads, rows))
             print(check_rows(targets, answered), "\n", flush=True)
+
+
+def sustained(options: Options) -> None:
+    """A high rate for a minute (``--sustained-rate``, ``--sustained-seconds``), recording on."""
+    rows = []
+    kept = []
+    for workers in options.workers:
+        with ExitStack() as stack:
+            mock = stack.enter_context(Mock())
+            target = gateway_target(stack.enter_context(Gateway(mock, workers=workers)))
+            quiet(options, [target])
+            say(
+                f"  {options.sustained_rate:,}/s for {options.sustained_seconds:g} s: {target.name}"
+            )
+            result = target.load(
+                options, "small", rate=options.sustained_rate, seconds=options.sustained_seconds
+            )
+            kept.append(check_rows([target], {target.name: result.good_total}))
+            options.results[f"sustained/{target.name}"] = result.raw
+            rows.append(
+                [
+                    target.name,
+                    f"{result.throughput / options.sustained_rate:.1%}",
+                    f"{options.sustained_rate:,}/s",
+                    number(result.throughput),
+                    number(result.latency("p50")),
+                    number(result.latency("p99")),
+                    str(result.errors),
+                ]
+            )
+    heads = ("what", "held", "asked", "answers/s", "p50 µs", "p99 µs", "errors")
+    print(table(f"A high rate for {options.sustained_seconds:g} s", heads, rows))
+    print("\n".join(kept), "\n", flush=True)

@@ -27,6 +27,8 @@ class Options:
     workers: tuple[int, ...]
     requests: int
     folder: Path
+    sustained_rate: int = 10_000
+    sustained_seconds: float = 60.0
     results: dict[str, Any] = field(default_factory=dict)
     others: list[float] = field(default_factory=list)
 

@@ -31,6 +31,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         request = json.loads(body)
         self.server.requests.append((dict(self.headers), body.decode()))
+        self.server.paths.append(self.path)
         model = request["model"]
         script = self.server.scripts.get(model)
         if script is not None:
@@ -140,6 +141,7 @@ class Provider(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.requests: list[tuple[dict[str, str], str]] = []
+        self.paths: list[str] = []
         self.scripts: dict[str, Script] = {}
         self.files: dict[str, tuple[str, bytes]] = {}
         self.fetched: list[str] = []

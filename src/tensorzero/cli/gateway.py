@@ -22,6 +22,7 @@ from tensorzero.cli.listening import bind_address, listen, shown_address
 from tensorzero.config.config import Config
 from tensorzero.config.errors import ConfigErrors
 from tensorzero.config.load import load, load_default
+from tensorzero.gateway.object_store import open_store
 from tensorzero.server.children import StartError
 from tensorzero.server.logs import set_up_logs
 from tensorzero.server.settings import Settings
@@ -206,6 +207,10 @@ def _start(arguments: argparse.Namespace) -> int:
             "the embedded database needs chDB: `pip install 'tensorzero-gateway[embedded]'`, or "
             f"set {CLICKHOUSE_URL} to a ClickHouse server"
         )
+    if config.object_storage is not None:
+        store = open_store(config.object_storage.kind)
+        if store is not None:
+            store.validate()
     if arguments.validate_and_exit:
         database = _validate(arguments, config, url) if records else "none, recording is off"
         print(f"ok: config hash {config.snapshot.hash}, database {database}")

@@ -11,6 +11,8 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, S3Store
 
+VALIDATION_OBJECT = ".tensorzero-validate"
+
 
 class ConfiguredStore:
     """An object store behind ``obstore``; ``kind`` is the resolved config section."""
@@ -18,6 +20,15 @@ class ConfiguredStore:
     def __init__(self, kind: Mapping[str, Any], store: LocalStore | S3Store) -> None:
         self.kind = kind
         self.store = store
+
+    def validate(self) -> None:
+        """Write an empty object, as a start does; raises ``OSError`` when the store refuses it."""
+        try:
+            obstore.put(self.store, VALIDATION_OBJECT, b"")
+        except (BaseError, OSError, ValueError) as error:
+            raise OSError(
+                f"Failed to write `{VALIDATION_OBJECT}` to object store. {_reason(error)}"
+            ) from None
 
     async def put(self, path: str, data: bytes) -> None:
         try:

@@ -168,6 +168,15 @@ def test_deeply_nested_arguments(source: str) -> None:
         ("{% macro m(n) %}{{ m(n) }}{% endmacro %}{{ m(x) }}", {"x": 1}),
         ("{% include 't' %}", {}),
         ("{{ x|int }}", {"x": "9" * 100_000}),
+        ("{% for a in x %}{{ x }}{% endfor %}", {"x": [1] * 100_000}),
+        ("{% for a in x %}{% if y in x %}{% endif %}{% endfor %}", {"x": [1] * 100_000, "y": 2}),
+        ("{% for a in x %}{% set y = x|sort %}{% endfor %}", {"x": [1] * 100_000}),
+        ("{% set n = namespace(t='') %}{% for a in x %}{% set n.t = n.t ~ y %}{% endfor %}",
+         {"x": [1] * 100_000, "y": "a" * 500}),
+        ("{% set n = namespace(t=[]) %}{% for a in x %}{% set n.t = n.t + [a] %}{% endfor %}",
+         {"x": [1] * 500_000}),
+        ("{% for a in x %}{% set z = y|upper %}{% endfor %}", {"x": [1] * 500_000, "y": "a" * 10_000_000}),
+        ("{% for a in x %}{% set z = y[1:] %}{% endfor %}", {"x": [1] * 500_000, "y": [1] * 1_000_000}),
     ],
 )  # fmt: skip
 def test_work_out_of_proportion_is_refused_or_small(source: str, arguments: dict[str, Any]) -> None:

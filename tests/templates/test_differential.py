@@ -85,14 +85,14 @@ def _agree(source: str, given_arguments: dict[str, Any]) -> None:
 
 
 @seed(20260101)
-@settings(_SETTINGS, max_examples=600)
+@settings(_SETTINGS, max_examples=400)
 @given(expressions, arguments)
 def test_generated_expression(expression: str, given_arguments: dict[str, Any]) -> None:
     _agree("{{ " + expression + " }}", given_arguments)
 
 
 @seed(20260102)
-@settings(_SETTINGS, max_examples=200)
+@settings(_SETTINGS, max_examples=150)
 @given(templates, arguments)
 def test_generated_template(source: str, given_arguments: dict[str, Any]) -> None:
     _agree(source, given_arguments)

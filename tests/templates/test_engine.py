@@ -76,6 +76,12 @@ def test_maps_are_sorted_everywhere() -> None:
     )
 
 
+def test_what_cannot_be_seen_is_escaped_inside_lists() -> None:
+    assert render("{{ [x] }}", x="a b'é世\u00a0\u0301\u09be\u200b\u2028\x07\ue000") == (
+        '["a b\'é世\\u{a0}\\u{301}\\u{9be}\\u{200b}\\u{2028}\\u{7}\\u{e000}"]'
+    )
+
+
 def test_numbers_keep_their_kind() -> None:
     assert render(
         "{{ a }} {{ b }} {{ a is integer }} {{ [b, c] }} {{ c }}", a=30, b=1.0, c=1e20

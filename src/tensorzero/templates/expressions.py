@@ -14,7 +14,7 @@ from tensorzero.templates.filters import FILTERS, call_filter
 from tensorzero.templates.globals import GLOBALS, debug_function
 from tensorzero.templates.predicates import TESTS, call_test
 from tensorzero.templates.python_tree import PythonTree
-from tensorzero.templates.values import SILENT, UNDEFINED, Undefined, truthy
+from tensorzero.templates.values import SILENT, UNDEFINED, Undefined, charged, truthy
 
 _BINARY: Mapping[type[nodes.Expr], str] = {
     nodes.Add: "add",
@@ -32,13 +32,13 @@ _COMPARISONS: Mapping[str, str] = {
     "lteq": "less_equal",
     "gt": "greater_than",
     "gteq": "greater_equal",
-    "in": "contains",
 }
 
 NAMESPACE: Mapping[str, Any] = {
     "SILENT": SILENT,
     "UNDEFINED": UNDEFINED,
     "Undefined": Undefined,
+    "charged": charged,
     "call_filter": call_filter,
     "call_method": runtime.call_method,
     "call_name": runtime.call_name,
@@ -138,13 +138,14 @@ class ExpressionCompiler(PythonTree):
                 self.constant(None) if bound is None else self.expression(bound)
                 for bound in (key.start, key.stop, key.step)
             ]
-            return self.call("get_slice", value, *bounds)
+            return self.call("get_slice", self.name("state"), value, *bounds)
         return self.call("get_item", value, self.expression(key))
 
     def _binary(self, node: nodes.BinExpr) -> ast.expr:
         left, right = self.expression(node.left), self.expression(node.right)
         self.move_to(node.lineno)
-        return self.call(_BINARY[type(node)], left, right)
+        grows = [self.name("state")] if isinstance(node, (nodes.Add, nodes.Mul)) else []
+        return self.call(_BINARY[type(node)], *grows, left, right)
 
     def _compare(self, node: nodes.Compare) -> ast.expr:
         left = self.expression(node.expr)
@@ -152,7 +153,9 @@ class ExpressionCompiler(PythonTree):
         right = self.expression(operand.expr)
         self.move_to(node.lineno)
         if operand.op == "notin":
-            return self.negated(self.call("contains", left, right))
+            return self.negated(self.call("contains", self.name("state"), left, right))
+        if operand.op == "in":
+            return self.call("contains", self.name("state"), left, right)
         function = _COMPARISONS[operand.op]
         other = operand.expr
         if operand.op == "eq" and isinstance(other, nodes.Const) and type(other.value) is str:
@@ -182,7 +185,7 @@ class ExpressionCompiler(PythonTree):
 
     def _concat(self, node: nodes.Concat) -> ast.expr:
         values = [self.expression(part) for part in node.nodes]
-        return self.call("concat", *values)
+        return self.call("concat", self.name("state"), *values)
 
     def _conditional(self, node: nodes.CondExpr) -> ast.expr:
         test = self.condition(node.test)
@@ -198,7 +201,8 @@ class ExpressionCompiler(PythonTree):
         if function is None:
             text = f"unknown filter: filter {node.name} is unknown"
             return self.call("fail", self.constant(text), value)
-        return self._apply(node, function, value, "call_filter")
+        made = self._apply(node, function, value, "call_filter")
+        return self.call("charged", self.name("state"), made)
 
     def _test(self, node: nodes.Test) -> ast.expr:
         value = self.expression(node.node)

@@ -18,9 +18,11 @@ from tensorzero.templates.values import (
     Items,
     Lazy,
     Namespace,
+    State,
     TemplateObject,
     Undefined,
     Value,
+    charged,
     join_texts,
     kind_of,
     less,
@@ -87,7 +89,7 @@ def as_index(key: Value) -> int | None:
     return None
 
 
-def get_slice(value: Value, start: Value, stop: Value, step: Value) -> Value:
+def get_slice(state: State, value: Value, start: Value, stop: Value, step: Value) -> Value:
     """``value[start:stop:step]`` of text and lists."""
     require_defined(value)
     bounds = []
@@ -101,10 +103,10 @@ def get_slice(value: Value, start: Value, stop: Value, step: Value) -> Value:
         raise invalid("cannot slice by step size of 0")
     part = slice(*bounds)
     if isinstance(value, str):
-        return str(value)[part]
+        return charged(state, str(value)[part])
     if isinstance(value, list):
         taken = list.__getitem__(value, part)
-        return Lazy(taken) if type(value) is Lazy else Items(taken)
+        return charged(state, Lazy(taken) if type(value) is Lazy else Items(taken))
     if value is None or type(value) is Undefined:
         return []
     raise invalid(f"value of type {kind_of(value)} cannot be sliced")
@@ -179,13 +181,15 @@ def greater_equal(left: Value, right: Value) -> bool:
     return not less_than(left, right)
 
 
-def contains(needle: Value, haystack: Value) -> bool:
+def contains(state: State, needle: Value, haystack: Value) -> bool:
     """``needle in haystack``."""
     require_defined(needle)
     require_defined(haystack)
     if isinstance(haystack, str):
+        charged(state, haystack)
         return to_text(needle) in haystack
     if isinstance(haystack, list):
+        state.charge(len(haystack) >> 3)
         return any(same(needle, item) for item in haystack)
     if isinstance(haystack, TemplateObject) and haystack.is_map:
         haystack = haystack.entries()
@@ -196,9 +200,9 @@ def contains(needle: Value, haystack: Value) -> bool:
     raise invalid("cannot perform a containment check on this value")
 
 
-def concat(*values: Value) -> str:
+def concat(state: State, /, *values: Value) -> Value:
     """``a ~ b ~ …``: the printed forms, joined."""
-    return join_texts([to_text(value) for value in values])
+    return charged(state, join_texts([to_text(value) for value in values]))
 
 
 def is_number(value: Value) -> bool:
@@ -222,18 +226,18 @@ def _checked(result: Any, operator: str, left: Value, right: Value) -> Any:
     return result
 
 
-def add(left: Value, right: Value) -> Value:
+def add(state: State, left: Value, right: Value) -> Value:
     """``+``: numbers, text with text, lists with lists."""
     if is_number(left) and is_number(right):
         return _checked(left + right, "+", left, right)
     if isinstance(left, str) and isinstance(right, str):
         if len(left) + len(right) > MAX_TEXT:
             raise too_long()
-        return str(left) + str(right)
+        return charged(state, str(left) + str(right))
     if isinstance(left, list) and isinstance(right, list):
         if len(left) + len(right) > MAX_STEPS:
             raise invalid("list has too many elements")
-        return Items([*left, *right])
+        return charged(state, Items([*left, *right]))
     raise _unsupported("+", left, right)
 
 
@@ -243,7 +247,7 @@ def subtract(left: Value, right: Value) -> Value:
     raise _unsupported("-", left, right)
 
 
-def multiply(left: Value, right: Value) -> Value:
+def multiply(state: State, left: Value, right: Value) -> Value:
     """``*``: numbers, and repeated text or lists."""
     if is_number(left) and is_number(right):
         return _checked(left * right, "*", left, right)
@@ -252,13 +256,13 @@ def multiply(left: Value, right: Value) -> Value:
             times = _times("strings", count)
             if len(repeated) * times > MAX_TEXT:
                 raise too_long()
-            return str(repeated) * times
+            return charged(state, str(repeated) * times)
     for repeated, count in ((left, right), (right, left)):
         if isinstance(repeated, list) and not isinstance(left, (dict, TemplateObject)):
             times = _times("sequences and iterables", count)
             if len(repeated) * times > MAX_STEPS:
                 raise invalid("list has too many elements")
-            return Items(list(repeated) * times)
+            return charged(state, Items(list(repeated) * times))
     raise _unsupported("*", left, right)
 
 

@@ -159,10 +159,10 @@ def is_ge(_: State, value: Value, other: Value, /) -> bool:
     return not less(value, other)
 
 
-def is_in(_: State, value: Value, container: Value, /) -> bool:
+def is_in(state: State, value: Value, container: Value, /) -> bool:
     """Unlike the operator: a value that can't contain anything contains nothing."""
     try:
-        return contains(value, container)
+        return contains(state, value, container)
     except RenderFault:
         return False
 

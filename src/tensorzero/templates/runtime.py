@@ -23,6 +23,7 @@ from tensorzero.templates.values import (
     TemplateObject,
     Undefined,
     Value,
+    charged,
     iterate,
     kind_of,
     short_text,
@@ -100,7 +101,9 @@ def _run(state: RenderState, template: CompiledTemplate, frame: Frame) -> str:
     state.name = template.key
     state.parents = ()
     try:
-        return template.root(state, frame)
+        output = template.root(state, frame)
+        charged(state, output)
+        return output
     except RenderFault as fault:
         where = place_of(fault.__traceback__)
         trail = (f"{fault.text}{where}", *fault.trail)

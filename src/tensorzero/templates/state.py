@@ -12,6 +12,7 @@ from tensorzero.templates.values import (
     Safe,
     Undefined,
     Value,
+    charged,
     html_escaped,
     to_text,
 )
@@ -86,7 +87,14 @@ class RenderState:
 
 def show(state: RenderState, value: Value) -> str:
     """A printed expression, escaped as the mode in force wants it."""
-    mode = state.escape
+    text = _shown(state.escape, value)
+    if len(text) >= 128:
+        # A list costs more to print than a text of its length costs to copy.
+        state.charge(len(text) >> (9 if isinstance(value, str) else 4))
+    return text
+
+
+def _shown(mode: str | None, value: Value) -> str:
     if mode is None or type(value) is Safe or type(value) is Undefined:
         return to_text(value)
     if mode == "json":
@@ -98,6 +106,7 @@ def show(state: RenderState, value: Value) -> str:
 
 def captured(state: RenderState, text: str) -> str:
     """The value of a captured body: already escaped, if escaping is on."""
+    charged(state, text)
     return text if state.escape is None else Safe(text)
 
 

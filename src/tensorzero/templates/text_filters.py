@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from string import punctuation
 
 from tensorzero.templates.errors import invalid, undefined_value
 from tensorzero.templates.json_text import json_for_html, json_text
@@ -34,6 +35,7 @@ _FLOAT = re.compile(
     re.IGNORECASE,
 )
 _WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+_WORD = re.compile(f"[^{_WHITE_SPACE}{re.escape(punctuation)}]+")
 _WHITE_SPACE_RUN = re.compile(f"[{_WHITE_SPACE}]+")
 
 
@@ -73,18 +75,13 @@ def capitalize(_: State, value: Value, /) -> str:
 
 def title(_: State, value: Value, /) -> str:
     """Each word's first character in upper case; words end at white space and ASCII punctuation."""
-    pieces = []
-    start = True
-    for character in to_text(value):
-        if character in _WHITE_SPACE or (
-            character.isascii() and not character.isalnum() and character.isprintable()
-        ):
-            pieces.append(character)
-            start = True
-        else:
-            pieces.append(character.upper() if start else character.lower())
-            start = False
-    return "".join(pieces)
+    return _WORD.sub(_titled, to_text(value))
+
+
+def _titled(match: re.Match[str]) -> str:
+    word = match[0]
+    # Each character by itself: the lower case of a whole word would know a final sigma.
+    return word[0].upper() + "".join(map(str.lower, word[1:]))
 
 
 def trim(_: State, value: Value, chars: Value = None, /) -> str:

@@ -7,12 +7,12 @@ goes through :func:`tensorzero.templates.operators.get_attr`, so Python objects 
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
 from tensorzero.templates.errors import RenderFault, invalid, undefined_value
+from tensorzero.templates.quoting import quoted
 
 Value = Any
 """A template value; ``Any`` because JSON's union can't be narrowed usefully here."""
@@ -278,6 +278,13 @@ def debug_text(value: Value) -> str:
     return bounded("".join(pieces))
 
 
+def charged(state: State, value: Value) -> Value:
+    """``value``, just made, counted by its size: loops may build and drop many large ones."""
+    if isinstance(value, (str, list)) and len(value) >= 128:
+        state.charge(len(value) >> (9 if isinstance(value, str) else 7))
+    return value
+
+
 class _Enough(Exception):
     """A text has reached its limit."""
 
@@ -324,7 +331,10 @@ def _debug(value: Value, put: Callable[[str], object]) -> None:
         separator = ""
         for item in value:
             put(separator)
-            _debug(item, put)
+            if type(item) is int:  # the common case, spared a call
+                put(str(item))
+            else:
+                _debug(item, put)
             separator = ", "
         put("]")
     else:
@@ -359,29 +369,6 @@ def pretty_debug(value: Value, indent: str = "") -> str:
             "[\n" + "".join(f"{deeper}{pretty_debug(v, deeper)},\n" for v in value) + indent + "]"
         )
     return debug_text(value)
-
-
-_QUOTE_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
-
-# Unicode categories that print as \u{…}: control, format, surrogate, private use, unassigned,
-# separators other than the space, and combining marks.
-_ESCAPED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs", "Mn", "Me"})
-
-
-def quoted(text: str) -> str:
-    """A string inside a list or map: double quotes, escapes for what can't be seen."""
-    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
-        return f'"{text}"'
-    return '"' + "".join(map(_quote_character, text)) + '"'
-
-
-def _quote_character(character: str) -> str:
-    escape = _QUOTE_ESCAPES.get(character)
-    if escape is not None:
-        return escape
-    if " " <= character <= "~" or unicodedata.category(character) not in _ESCAPED_CATEGORIES:
-        return character
-    return f"\\u{{{ord(character):x}}}"
 
 
 def bounded(text: str) -> str:

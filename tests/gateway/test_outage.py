@@ -193,6 +193,22 @@ def test_a_database_never_seen_must_be_there_at_start(
     assert b"secret" not in done.stderr + done.stdout
 
 
+def test_a_manual_migration_needs_no_config(clickhouse: ClickHouse) -> None:
+    """Exit 0, twice in a row, and a start on the result makes nothing."""
+    for applied in (b"migrations applied: 47", b"migrations applied: 0"):
+        done = subprocess.run(
+            [sys.executable, "-m", "tensorzero.cli.main", "gateway", "--run-clickhouse-migrations"],
+            env=clickhouse.environment | {"PYTHONPATH": ":".join(sys.path), "PATH": ""},
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert applied in done.stdout
+    ids = "SELECT uniqExact(migration_id), count() FROM TensorZeroMigration"
+    assert clickhouse.query(ids) == [["47", "47"]]
+
+
 SYNC = "[gateway.observability]\nenabled = true\nasync_writes = false\n"
 
 

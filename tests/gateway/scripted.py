@@ -107,6 +107,10 @@ model = "pair"
 [functions.pinned.variants.m]
 type = "chat_completion"
 model = "m"
+[functions.pinned.variants.shorthand]
+type = "chat_completion"
+model = "openai::gpt-5-mini"
+retries = { num_retries = 5 }
 [functions.pinned.variants.responses]
 type = "chat_completion"
 model = "responses"
@@ -192,11 +196,15 @@ class Upstream(ScriptedServer):
 
 
 def start(folder: Path, upstream: Upstream) -> Gateway:
+    """With a key of ours in its environment, and without one of OpenAI's."""
     (folder / "undefined.minijinja").write_text("{{ nowhere }}")
     config = folder / "tensorzero.toml"
     config.write_text(CONFIG.replace("URL", upstream.url))
+    openai_key = os.environ.pop("OPENAI_API_KEY", None)
     os.environ["UPSTREAM_TEST_KEY"] = ENV_KEY
     try:
         return Gateway(config, folder / "data")
     finally:
         del os.environ["UPSTREAM_TEST_KEY"]
+        if openai_key is not None:
+            os.environ["OPENAI_API_KEY"] = openai_key

@@ -284,6 +284,32 @@ def test_no_key_is_no_header(scripted: Api, upstream: Upstream) -> None:
     assert "authorization" not in upstream.seen[0].headers
 
 
+def test_a_shorthand_without_its_key(scripted: Api) -> None:
+    """The model is not found then: 400 where the variant is pinned, and nothing is tried again."""
+    wanted = "API key missing for provider OpenAI: Environment variable `OPENAI_API_KEY` is missing"
+    for is_stream in (False, True):
+        pinned = scripted.refused(
+            400, wanted, function_name="pinned", variant_name="shorthand", stream=is_stream
+        )
+        assert list(pinned["error_json"]) == ["ApiKeyMissing"]
+        for model in ("openai::gpt-5-mini", "openai::ft:x:y::z", "openai::responses::m"):
+            by_model = scripted.refused(502, wanted, model_name=model, stream=is_stream)
+            assert "All model providers" not in by_model["error"]
+    assert scripted.ok(model_name="dummy::text")["variant_name"] == "dummy::text"
+
+
+@pytest.mark.parametrize("name", ["azure::x", "vllm::x", "nope::x", "Openai::x", "openai:x"])
+def test_what_is_no_shorthand(scripted: Api, name: str) -> None:
+    wanted = f"Invalid model name: Model name '{name}' not found in model table"
+    scripted.refused(400, wanted, model_name=name)
+
+
+def test_a_shorthand_is_recorded_by_its_whole_name(scripted: Api) -> None:
+    name = "dummy::text?text=a"
+    row = scripted.model_row(scripted.ok(model_name=name)["inference_id"])
+    assert (row["model_name"], row["model_provider_name"], row["cost"]) == (name, "dummy", None)
+
+
 def test_the_responses_api_refuses_clearly(scripted: Api, upstream: Upstream) -> None:
     wanted = "not served by this version yet"
     by_variant = scripted.refused(500, wanted, function_name="pinned", variant_name="responses")

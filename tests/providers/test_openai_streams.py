@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import orjson
@@ -153,6 +154,21 @@ def test_what_is_missing_in_a_delta_is_nothing() -> None:
     for choice in ({}, {"delta": None}, {"delta": {}}, {"delta": {"content": None}}):
         (one,) = items({"choices": [{"index": 0, **choice}]})
         assert (one.content, one.finish_reason, one.usage) == ([], None, None)
+
+
+def test_a_compressed_stream() -> None:
+    """Each event flushed, as servers do, and the pieces cut anywhere."""
+    packer = zlib.compressobj(wbits=31)
+    pieces = [packer.compress(event(one)) + packer.flush(zlib.Z_SYNC_FLUSH) for one in EVENTS] + [
+        packer.compress(DONE) + packer.flush()
+    ]
+    data = b"".join(pieces)
+    head = STREAM_HEAD + b"content-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n"
+    expected = items(*EVENTS)
+    by_event = [head, *map(chunk, pieces), chunk(b"")]
+    by_seven = [head, *(chunk(data[at : at + 7]) for at in range(0, len(data), 7)), chunk(b"")]
+    for script in (by_event, by_seven):
+        assert streamed(script).items == expected
 
 
 def test_usage_on_every_chunk_counts_by_its_maximum(caplog: pytest.LogCaptureFixture) -> None:

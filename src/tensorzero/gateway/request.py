@@ -61,7 +61,7 @@ class InferenceRequest:
     parallel_tool_calls: bool | None = None
     provider_tools: tuple[ProviderTool, ...] = ()
     output_schema: Any = None
-    credentials: Mapping[str, str] = field(default_factory=dict)
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
     extra_body: tuple[ExtraBody, ...] = ()
     extra_headers: tuple[ExtraHeader, ...] = ()
     include_raw_response: bool = False

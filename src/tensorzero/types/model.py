@@ -54,7 +54,7 @@ class Attempt:
     model_name: str
     provider_name: str
     model_inference_id: str
-    credentials: Mapping[str, str]
+    credentials: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(slots=True)

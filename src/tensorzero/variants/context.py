@@ -32,7 +32,7 @@ class VariantContext:
     output_schema: JSONSchema | None = None
     extra_body: tuple[ExtraBody, ...] = ()
     extra_headers: tuple[ExtraHeader, ...] = ()
-    credentials: Mapping[str, str] = field(default_factory=dict)
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
     files: FileResolver | None = None
     fetch_files: bool = False
     stream: bool = False

@@ -14,6 +14,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+from e2e_streams import STREAM_RATE, first_token, streaming_mock
 from loads import Result
 from peer_programs import PEERS, PeerMissing, install, start
 from processes import Gateway, Mock, Nginx, exit_on_sigterm, temporary_folder
@@ -24,12 +25,14 @@ REFERENCE = "tensorzero"
 RATES = (500, 1000, 2000, 4000)
 
 
-def _targets(stack: ExitStack, options: Options, mock: Mock, names: list[str]) -> list[Target]:
+def _targets(
+    stack: ExitStack, options: Options, mock: Mock, names: list[str], *, streams: bool = False
+) -> list[Target]:
     targets = []
     if Nginx.program() is None:
         say("nginx is not on PATH (Debian: nginx-light): its row is skipped")
     else:
-        nginx = stack.enter_context(Nginx(mock))
+        nginx = stack.enter_context(Nginx(mock, buffering=not streams))
         targets.append(Target("nginx, bare proxy", nginx.url, "openai", lambda: nginx.pids))
     gateway = stack.enter_context(Gateway(mock))
     targets.append(gateway_target(gateway))
@@ -144,6 +147,13 @@ def latency(
     print(table("Latency from the scheduled send time", heads, rows), flush=True)
 
 
+def _keeps_up(name: str, saturated: dict[str, float]) -> bool:
+    """Whether a peer can be asked for 200 streams of 50 chunks a second at all."""
+    return any(
+        label.startswith(f"{name} ") and rate > 5 * STREAM_RATE for label, rate in saturated.items()
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS)
@@ -162,7 +172,13 @@ def main() -> int:
         answered: dict[str, int] = {}
         saturated = full_load(options, targets, answered)
         latency(options, targets, saturated, answered)
-        print(check_rows(targets, answered))
+        print(check_rows(targets, answered), "\n", flush=True)
+        able = [name for name in arguments.peers if _keeps_up(name, saturated)]
+    with temporary_folder() as folder, ExitStack() as stack:
+        options.folder = folder
+        streaming = stack.enter_context(streaming_mock())
+        others = _targets(stack, options, streaming, able, streams=True)
+        first_token(options, streaming, others, REFERENCE)
         print(other_work(options), "\n", flush=True)
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(options.results, indent=1))

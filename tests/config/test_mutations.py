@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import shutil
 from collections.abc import Iterator
@@ -16,9 +17,12 @@ from hypothesis import strategies as st
 
 from config.test_examples import BIG, EXAMPLES
 from tensorzero.config.config import Config
+from tensorzero.config.dynamic import load_dynamic_variant
 from tensorzero.config.errors import ConfigErrors
 from tensorzero.config.load import load
+from tensorzero.config.read_variants import VARIANT_TYPES
 from tensorzero.config.snapshot import to_toml
+from tensorzero.types.errors import ConfigError, DynamicTemplateLoad
 
 EXTRA = """
 [evaluations.old]
@@ -188,6 +192,48 @@ def test_mutations_never_raise_anything_else(place: Path, table: dict[str, Any])
     else:
         assert config.snapshot.hash.isdigit()
         assert tomli.loads(config.snapshot.toml) is not None
+
+
+JSON_VALUES = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**63), 2**64 - 1),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.sampled_from(["", "t", "{{ x", "dummy::text", "/a", "on", "openai::e"]),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2),
+        st.dictionaries(
+            st.sampled_from(["__tensorzero_remapped_path", "__data", "path", "system", "pointer"]),
+            inner,
+            max_size=3,
+        ),
+    ),
+    max_leaves=6,
+)
+DYNAMIC_KEYS = (
+    *("model", "templates", "system_template", "input_wrappers", "temperature", "json_mode"),
+    *("extra_body", "extra_headers", "retries", "timeouts", "candidates", "evaluator", "fuser"),
+    *("embedding_model", "k", "system_instructions", "weight", "namespace", "unknown"),
+)
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    file = tmp_path_factory.mktemp("dynamic") / "a.toml"
+    file.write_text("[functions.f]\ntype = 'chat'\nvariants = {}\n")
+    return load(str(file), environ={})
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(VARIANT_TYPES), st.dictionaries(st.sampled_from(DYNAMIC_KEYS), JSON_VALUES))
+def test_any_dynamic_variant_is_a_variant_or_an_error(
+    bare: Config, kind: str, table: dict[str, Any]
+) -> None:
+    with contextlib.suppress(ConfigError, DynamicTemplateLoad):
+        variant, _ = load_dynamic_variant(bare, bare.functions["f"], {"type": kind, **table})
+        assert variant.name == "tensorzero::dynamic_variant"
 
 
 @settings(max_examples=100, deadline=None)

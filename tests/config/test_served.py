@@ -39,6 +39,7 @@ def write(folder: Path, url: str) -> Path:
         model("open", base + none),
         model("slash", f"{base}{none}".replace("/v1'", "/v1/'")),
         model("root", f"api_base = '{root}'\nmodel_name = 'ok'\n{none}"),
+        model("doubled", f"{base}{none}".replace("/v1'", "/v1/chat/completions'")),
         model("asked", f"{base}api_key_location = 'dynamic::k'"),
         model("routed", f"{base}api_key_location = 'dynamic::k'", base + none),
         model("pair", f"{base}api_key_location = {PAIR}"),
@@ -49,6 +50,8 @@ def write(folder: Path, url: str) -> Path:
         model("negative", f"{base}{none}cost = [{price} = -2}}]"),
         "[models.later]\nrouting = ['p']\n[models.later.providers.p]\ntype = 'groq'\n"
         "model_name = 'x'\napi_key_location = 'none'\n",
+        "[functions.idle]\ntype = 'chat'\n"
+        "[functions.idle.variants.b]\ntype = 'chat_completion'\nmodel = 'later'\n"
         "[functions.f]\ntype = 'chat'\n"
         "[functions.f.variants.a]\ntype = 'experimental_best_of_n_sampling'\n"
         "candidates = ['c']\nevaluator = { model = 'dummy::text' }\n"
@@ -139,6 +142,7 @@ def test_none_sends_no_authorization(gateway: Gateway, provider: Provider) -> No
         ("open", "/v1/chat/completions"),
         ("slash", "/v1/chat/completions"),
         ("root", "/chat/completions"),
+        ("doubled", "/v1/chat/completions/chat/completions"),
     ],
 )
 def test_the_path_of_an_api_base(
@@ -178,6 +182,13 @@ def test_what_is_not_served_is_never_drawn_and_says_so_when_pinned(gateway: Gate
         answer = gateway.post({"function_name": "f", "variant_name": name, "input": HI})
         assert answer.status_code >= 400
         assert f"{what} are not served by this version yet" in answer.json()["error"]
+
+
+def test_a_function_of_which_nothing_is_served_says_so(gateway: Gateway) -> None:
+    answer = gateway.post({"function_name": "idle", "input": HI})
+    assert answer.status_code >= 400
+    assert "Function `idle` has no variant that can be run" in answer.json()["error"]
+    assert "`groq`" in answer.json()["error"]
 
 
 def test_a_namespaced_model_needs_its_namespace(gateway: Gateway) -> None:

@@ -41,6 +41,10 @@ def load_dynamic_variant(
     if faults.errors or variant is None:
         raise ConfigError("; ".join(faults.errors))
     try:
-        return variant, config.templates.with_templates(sources.texts)
+        engine = config.templates.with_templates(sources.texts)
     except TemplateError as error:
         raise DynamicTemplateLoad(str(error)) from None
+    sources.check_implicit(engine, faults)
+    if faults.errors:
+        raise ConfigError("; ".join(faults.errors))
+    return variant, engine

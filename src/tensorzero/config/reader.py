@@ -14,6 +14,8 @@ from typing import Any
 
 def kind(value: Any) -> str:
     """The name of a value's type as error texts show it."""
+    if value is None:
+        return "null"
     if isinstance(value, bool):
         return f"boolean `{str(value).lower()}`"
     if isinstance(value, int):

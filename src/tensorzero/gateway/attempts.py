@@ -34,6 +34,16 @@ def _unserved(name: str, what: str) -> GatewayError:
     return ConfigError(f"Variant `{name}` cannot be run: {what} are not served by this version yet")
 
 
+def _none_served(config: Config, function: FunctionConfig) -> GatewayError:
+    reasons = dict.fromkeys(
+        what for (owner, _), what in config.unserved_variants.items() if owner == function.name
+    )
+    return ConfigError(
+        f"Function `{function.name}` has no variant that can be run: {', '.join(reasons)} are not "
+        "served by this version yet"
+    )
+
+
 async def run_variants(
     inference: Inference, *, stream: bool
 ) -> tuple[str, VariantResult | VariantStream, list[RawResponse]]:
@@ -58,9 +68,11 @@ async def run_variants(
         try:
             name = sampler.next()
         except InvalidFunctionVariants:
-            if not errors:
-                raise
-            raise AllVariantsFailed(errors) from None
+            if errors:
+                raise AllVariantsFailed(errors) from None
+            if inference.variants and not active:
+                raise _none_served(config, inference.function) from None
+            raise
         try:
             result = await _run(inference.variants[name], inference, stream)
         except GatewayError as error:

@@ -1,4 +1,4 @@
-"""The part that every HTTP provider shares: send, time, read, report errors.
+"""The part that every HTTP provider shares: send, time, read; its errors are in ``failures``.
 
 A provider type derives from ``HttpProvider`` and says, without any I/O of its own, how a request
 becomes a body and how a body or an event becomes an answer.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from http import HTTPStatus
 from time import monotonic
 from typing import Any, ClassVar
 from urllib.parse import urlsplit, urlunsplit
@@ -26,25 +25,13 @@ from tensorzero.providers.base import (
 )
 from tensorzero.providers.credentials import api_key
 from tensorzero.providers.extra import apply_extra_body, extra_headers, has_extra_headers
+from tensorzero.providers.failures import UNREADABLE, Failures
 from tensorzero.types.content import Message, OutputBlock
-from tensorzero.types.errors import (
-    FatalStreamError,
-    GatewayError,
-    InferenceClient,
-    InferenceServer,
-    Serialization,
-)
+from tensorzero.types.errors import Serialization
 from tensorzero.types.files import File, FileData
 from tensorzero.types.model import Attempt, ModelRequest, ProviderChunk, ProviderResponse
 from tensorzero.types.usage import ApiType, FinishReason, RawUsage, Usage
-from tzcore.client import (
-    BodyTooLarge,
-    ClientError,
-    ClientTimeout,
-    Response,
-    ResponseStream,
-    Target,
-)
+from tzcore.client import ClientError, Response, ResponseStream, Target
 from tzcore.clock import OutboundClock
 from tzcore.sse import SSEParser
 
@@ -55,18 +42,6 @@ def join_api_base(api_base: str, path: str) -> str:
     base_path = parts.path if parts.path.endswith("/") else parts.path + "/"
     return urlunsplit((parts.scheme, parts.netloc, base_path + path, "", ""))
 
-
-CLIENT_FAULTS = frozenset({400, 401, 403, 429})
-"""Statuses that keep their number; every other failure counts as the server's."""
-
-UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
-"""What reading an answer may raise: the reason, or the trace of a form that nobody foresaw."""
-
-SECRET_FIELDS = frozenset(
-    {"authorization", "proxy-authorization", "cookie", "api-key", "x-api-key", "x-goog-api-key"}
-)
-MIN_SECRET = 8
-"""Shorter header values are not looked for in texts: they would match by chance."""
 
 FileContents = dict[int, FileData]
 """Contents by ``id`` of the file block."""
@@ -109,6 +84,7 @@ class HttpProvider(ABC):
         self.context = context
         self.config = config
         self.timeout_s = context.global_timeout_ms / 1000
+        self.failures = Failures(self.type, self.api_type, context, self.error_note)
         # Targets by ``stream``, rendered once where the key is known at start.
         self._targets: dict[bool, Target] = {}
 
@@ -187,18 +163,18 @@ class HttpProvider(ABC):
         try:
             response = await self.context.pool.request(target, payload, timeout_s=self.timeout_s)
         except ClientError as error:
-            raise self._unreachable(error, raw_request, target) from None
+            raise self.failures.unreachable(error, raw_request, target) from None
         finally:
             clock.leave()
         elapsed = int((monotonic() - started) * 1000)
         body = response.body
         if not 200 <= response.status < 300:
-            raise self._refusal(response, body, raw_request, target)
+            raise self.failures.refusal(response, raw_request, target)
         try:
             parsed = orjson.loads(body)
             answer = self.answer(parsed, attempt)
         except UNREADABLE as error:
-            raise self._unreadable(error, response, raw_request, target) from None
+            raise self.failures.unreadable(error, response, raw_request, target) from None
         raw_response = body.decode("utf-8", "replace")
         raw_usage = None
         if answer.raw_usage is not None:
@@ -235,10 +211,10 @@ class HttpProvider(ABC):
         try:
             response = await self.context.pool.stream(target, payload, timeout_s=self.timeout_s)
         except ClientError as error:
-            raise self._fatal(self._unsent(error), raw_request) from None
+            raise self.failures.unopened(error, raw_request) from None
         content_type = (response.header(b"content-type") or b"").lower()
         if not 200 <= response.status < 300 or not content_type.startswith(b"text/event-stream"):
-            raise await self._refused_stream(response, content_type, raw_request, target)
+            raise await self.failures.refused_stream(response, raw_request, target)
         return response
 
     async def _prepare(
@@ -333,7 +309,7 @@ class HttpProvider(ABC):
                 if item is not None:
                     yield item
         except (ClientError, ValueError) as error:
-            yield self._fatal(self._reason(error) + self.error_note(response), raw_request)
+            yield self.failures.broken(error, response, raw_request)
         finally:
             clock.leave()
             await response.aclose()
@@ -351,126 +327,4 @@ class HttpProvider(ABC):
         try:
             return reader.chunk(event)
         except UNREADABLE as error:
-            reason = f"Error parsing chunk. Error: {_reading(error)}{self.error_note(response)}"
-            return self._server(
-                _redacted(reason, target), raw_request, _redacted(_text(event), target)
-            )
-
-    async def _refused_stream(
-        self, response: ResponseStream, content_type: bytes, raw_request: str, target: Target
-    ) -> GatewayError:
-        """Why a stream did not begin: a wrong status or content type, with the answer's text."""
-        try:
-            body = await response.read()
-        except ClientError as error:
-            return self._fatal(self._reason(error), raw_request)
-        text = _redacted(_text(body), target)
-        reason = (
-            f"Invalid content type: `{content_type.decode('latin-1')}`"
-            if 200 <= response.status < 300
-            else f"Invalid status code: {_status_text(response.status)}"
-        )
-        return self._fatal(f"{reason}: {text}{self.error_note(response)}", raw_request, text)
-
-    def _refusal(
-        self, response: Response, body: bytes, raw_request: str, target: Target
-    ) -> GatewayError:
-        text = _redacted(_text(body), target)
-        message = text + self.error_note(response)
-        if response.status in CLIENT_FAULTS:
-            return InferenceClient(
-                message,
-                provider_type=self.type,
-                api_type=self.api_type,
-                status_code=response.status,
-                reason=reason_phrase(response.status),
-                raw_request=raw_request,
-                raw_response=text,
-                debug=self.context.debug,
-            )
-        return self._server(message, raw_request, text)
-
-    def _unreadable(
-        self, error: Exception, response: Response, raw_request: str, target: Target
-    ) -> GatewayError:
-        text = _redacted(_text(response.body), target)
-        reason = f"Error parsing JSON response: {_reading(error)}{self.error_note(response)}"
-        return self._server(_redacted(reason, target), raw_request, text)
-
-    def _reason(self, error: Exception) -> str:
-        if isinstance(error, ClientTimeout):
-            return (
-                "Request timed out due to `gateway.global_outbound_http_timeout_ms` "
-                f"({self.context.global_timeout_ms}ms)"
-            )
-        return str(error)
-
-    def _unsent(self, error: Exception) -> str:
-        return f"Error sending request: {self._reason(error)}"
-
-    def _unreachable(self, error: ClientError, raw_request: str, target: Target) -> GatewayError:
-        """No answer at all counts as the client's fault, a broken one as the server's."""
-        partial = getattr(error, "partial", None)
-        if isinstance(error, BodyTooLarge) or partial:
-            raw_response = None if partial is None else _redacted(_text(partial), target)
-            return self._server(self._reason(error), raw_request, raw_response)
-        return InferenceClient(
-            self._unsent(error),
-            provider_type=self.type,
-            api_type=self.api_type,
-            raw_request=raw_request,
-            debug=self.context.debug,
-        )
-
-    def _server(self, message: str, raw_request: str, raw_response: str | None) -> GatewayError:
-        return InferenceServer(
-            message,
-            provider_type=self.type,
-            api_type=self.api_type,
-            raw_request=raw_request,
-            raw_response=raw_response,
-            debug=self.context.debug,
-        )
-
-    def _fatal(
-        self, message: str, raw_request: str, raw_response: str | None = None
-    ) -> GatewayError:
-        return FatalStreamError(
-            message,
-            provider_type=self.type,
-            api_type=self.api_type,
-            raw_request=raw_request,
-            raw_response=raw_response,
-            debug=self.context.debug,
-        )
-
-
-def reason_phrase(status: int) -> str:
-    """The standard's words for a status, whatever the server called it."""
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
-
-
-def _status_text(status: int) -> str:
-    return f"{status} {reason_phrase(status)}".strip()
-
-
-def _text(body: bytes) -> str:
-    return body.decode("utf-8", "replace")
-
-
-def _reading(error: Exception) -> str:
-    """What was wrong with an answer; an unforeseen form by the kind of its trace."""
-    return str(error) if isinstance(error, ValueError) else f"unexpected form ({error!r})"
-
-
-def _redacted(text: str, target: Target) -> str:
-    """``text`` of a provider without the secrets that it was sent: some servers echo them."""
-    for name, value in target.headers:
-        if name.lower() in SECRET_FIELDS:
-            secret = value.rpartition(" ")[2]
-            if len(secret) >= MIN_SECRET:
-                text = text.replace(secret, "[redacted]")
-    return text
+            return self.failures.bad_event(error, event, response, raw_request, target)

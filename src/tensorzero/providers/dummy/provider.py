@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from hashlib import sha256
 from time import monotonic
 from typing import Any
@@ -32,17 +32,15 @@ from tensorzero.providers.dummy.wire import (
     wire_usage,
 )
 from tensorzero.providers.extra import apply_extra_body
-from tensorzero.providers.http import CLIENT_FAULTS, reason_phrase
+from tensorzero.providers.failures import CLIENT_FAULTS, Failures
 from tensorzero.types.content import Message, OutputBlock, ToolCall
 from tensorzero.types.dummy import parse_dummy_model
-from tensorzero.types.errors import (
-    FatalStreamError,
-    GatewayError,
-    InferenceClient,
-    InferenceServer,
-)
+from tensorzero.types.errors import GatewayError
 from tensorzero.types.model import Attempt, ModelRequest, ProviderChunk, ProviderResponse
 from tensorzero.types.usage import ApiType, FinishReason, RawUsage, Usage
+
+BAD_EVENT = "the dummy provider was told to send a bad event"
+BREAK = "the dummy provider was told to break the stream"
 
 
 class DummyProvider:
@@ -56,6 +54,7 @@ class DummyProvider:
         self.config = config
         self.model_name: str = config.options["model_name"]
         self.model = parse_dummy_model(self.model_name)
+        self.failures = Failures(self.type, self.api_type, context, lambda _: "")
         self.calls = 0
 
     async def infer(self, request: ModelRequest, attempt: Attempt) -> ProviderResponse:
@@ -140,24 +139,8 @@ class DummyProvider:
         status = self.model.integer("status", 500)
         message = self.model.options.get("message", "the dummy provider was told to fail")
         if status in CLIENT_FAULTS:
-            return InferenceClient(
-                message,
-                provider_type=self.type,
-                api_type=self.api_type,
-                status_code=status,
-                reason=reason_phrase(status),
-                raw_request=raw_request,
-                raw_response=message,
-                debug=self.context.debug,
-            )
-        return InferenceServer(
-            message,
-            provider_type=self.type,
-            api_type=self.api_type,
-            raw_request=raw_request,
-            raw_response=message,
-            debug=self.context.debug,
-        )
+            return self.failures.client(message, raw_request, message, status)
+        return self.failures.server(message, raw_request, message)
 
     def _finish(self, output: list[OutputBlock]) -> FinishReason:
         chosen = self.model.options.get("finish")
@@ -187,9 +170,9 @@ class DummyProvider:
             if number > 1 and interval:
                 await _outside(request, interval)
             if number == error_at:
-                yield self._stream_error(InferenceServer, "send a bad event", raw_request)
+                yield self.failures.server(BAD_EVENT, raw_request)
             if number == fatal_at:
-                yield self._stream_error(FatalStreamError, "break the stream", raw_request)
+                yield self.failures.fatal(BREAK, raw_request)
                 return
             yield ProviderChunk([block], orjson.dumps(wire_chunk(delta)).decode())
         finish = self._finish(output)
@@ -199,17 +182,6 @@ class DummyProvider:
             last["usage"] = figures
         yield ProviderChunk(
             [], orjson.dumps(last).decode(), usage, self._raw_usage(usage, attempt), finish
-        )
-
-    def _stream_error(
-        self, kind: Callable[..., GatewayError], deed: str, raw_request: str
-    ) -> GatewayError:
-        return kind(
-            f"the dummy provider was told to {deed}",
-            provider_type=self.type,
-            api_type=self.api_type,
-            raw_request=raw_request,
-            debug=self.context.debug,
         )
 
 

@@ -367,6 +367,16 @@ def test_time_is_limited_whatever_the_caller_asks(client: httpx.Client) -> None:
     assert shown.text == "20\n"
 
 
+@pytest.mark.parametrize("asked", [{}, {"max_memory_usage": "0"}, {"max_memory_usage": "1e12"}])
+def test_memory_is_limited_whatever_the_caller_asks(
+    client: httpx.Client, asked: dict[str, str]
+) -> None:
+    sql = "SELECT length(groupArray(number)) FROM numbers(300000000)"
+    answer = client.post("/", params={"query": sql, **asked})
+    assert answer.headers["x-clickhouse-exception-code"] == "241"
+    assert client.post("/", content="SELECT 1").text == "1\n"
+
+
 def test_a_query_ends_when_its_caller_leaves(url: str, engine: EmbeddedDatabase) -> None:
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(url, content=SLOW, headers=httpx.Headers(HEADERS), timeout=0.5)

@@ -10,6 +10,7 @@ import argparse
 import sys
 from contextlib import ExitStack
 
+from hot_bars import hot_bars
 from loads import Result
 from processes import (
     Gateway,
@@ -20,7 +21,7 @@ from processes import (
     temporary_folder,
     wait_until_quiet,
 )
-from report import machine, median, number, say, table
+from report import bar, bars_table, machine, median, number, say
 from targets import Options, Target, check_rows, gateway_target, other_work, quiet
 
 RATE_BAR = 5000.0
@@ -29,10 +30,6 @@ MEMORY_BAR_MB = 100.0
 GROWTH_BAR = 1.05
 
 Row = list[str]
-
-
-def _row(what: str, bar: str, found: str, held: bool) -> Row:
-    return ["PASS" if held else "MISS", what, bar, found]
 
 
 def saturated(options: Options, gateway: Target) -> tuple[list[Row], int]:
@@ -45,13 +42,13 @@ def saturated(options: Options, gateway: Target) -> tuple[list[Row], int]:
     rate = median([result.throughput for result in results])
     errors = sum(result.errors for result in results)
     rows = [
-        _row(
+        bar(
             "saturated rate, one worker, recording on",
             f"≥ {RATE_BAR:,.0f}/s",
             f"{number(rate)}/s",
             rate >= RATE_BAR,
         ),
-        _row("errors at that rate", "0", str(errors), errors == 0),
+        bar("errors at that rate", "0", str(errors), errors == 0),
     ]
     return rows, sum(result.good_total for result in results)
 
@@ -70,13 +67,15 @@ def tail(options: Options, nginx: Target | None, gateway: Target) -> tuple[list[
             if target is gateway:
                 answered += result.good_total
     ours = median(found[gateway.name])
-    bar = f"≤ {P99_BAR:g} times nginx's"
+    limit = f"≤ {P99_BAR:g} times nginx's"
     if nginx is None:
         say("nginx is not on PATH (Debian: nginx-light): the bar on p99 cannot be checked")
-        return [["MISS", "p99 at 500/s", bar, f"{number(ours)} µs, no nginx to compare"]], answered
+        return [
+            ["MISS", "p99 at 500/s", limit, f"{number(ours)} µs, no nginx to compare"]
+        ], answered
     base = median(found[nginx.name])
     shown = f"{ours / base:.2f} times ({number(ours)} µs to {number(base)} µs)"
-    return [_row("p99 at 500/s", bar, shown, ours <= P99_BAR * base)], answered
+    return [bar("p99 at 500/s", limit, shown, ours <= P99_BAR * base)], answered
 
 
 def growth(options: Options, mock: Mock) -> list[Row]:
@@ -93,13 +92,13 @@ def growth(options: Options, mock: Mock) -> list[Row]:
             wait_until_quiet(running.pids, limit_s=120)
             sizes.append(memory(running.worker_pids[0]))
     return [
-        _row(
+        bar(
             f"a worker's memory after {answered:,} requests",
             f"≤ {MEMORY_BAR_MB:g} MB",
             f"{sizes[1].rss:.1f} MB",
             sizes[1].rss <= MEMORY_BAR_MB,
         ),
-        _row(
+        bar(
             "the same beside its memory after 50,000, mapped spool aside",
             f"≤ {GROWTH_BAR} times",
             f"{sizes[1].own / sizes[0].own:.3f} times ({sizes[0].own:.1f} MB)",
@@ -112,6 +111,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0, help="of one measurement")
     parser.add_argument("--runs", type=int, default=3, help="interleaved; medians count")
+    parser.add_argument("--hot", action="store_true", help="also those of the hot path (30 min)")
     arguments = parser.parse_args()
     exit_on_sigterm()
     print(machine(), "\n", flush=True)
@@ -128,9 +128,11 @@ def main() -> int:
             more, at_full_rate = saturated(options, gateway)
             kept = check_rows([gateway], {gateway.name: answered + at_full_rate})
         rows += more
-        rows.append(_row("answers in the database", "all", kept, "all there" in kept))
+        rows.append(bar("answers in the database", "all", kept, "all there" in kept))
         rows += growth(options, mock)
-    print(table("Bars", ("", "what", "bar", "found"), rows))
+        if arguments.hot:
+            rows += hot_bars(options)
+    print(bars_table("Bars", rows))
     print(other_work(options))
     return 1 if any(row[0] == "MISS" for row in rows) else 0
 

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
-from e2e_streams import STREAM_RATE, first_token, streaming_mock
+from e2e_streams import DIRECT, STREAM_RATE, first_token, streaming_mock
 from loads import Result
 from peer_programs import PEERS, PeerMissing, install, start
 from processes import Gateway, Mock, Nginx, exit_on_sigterm, temporary_folder
-from report import machine, median, number, ratio, say, table
+from report import bar, bars_table, machine, median, number, ratio, say, table
 from targets import Options, Target, check_rows, gateway_target, other_work, quiet
 
 REFERENCE = "tensorzero"
@@ -147,6 +149,53 @@ def latency(
     print(table("Latency from the scheduled send time", heads, rows), flush=True)
 
 
+def _bars(options: Options, reference: str) -> list[list[str]]:
+    """Ours at least twice as fast, at every rate and from the first token on."""
+
+    def runs(section: str, name: str) -> list[dict[str, Any]]:
+        for key, found in options.results.items():
+            if key.startswith(f"{section}/{name}"):
+                return list(found["runs"] if isinstance(found, dict) else found)
+        return []
+
+    def middle(section: str, name: str, *path: str) -> float:
+        values = []
+        for run in runs(section, name):
+            value: Any = run
+            for key in path:
+                value = value[key]
+            values.append(float(value))
+        return median(values)
+
+    def compared(what: str, most: float, ours: float, theirs: float) -> list[str]:
+        limit = f"≤ {most:g} times"
+        if math.isnan(theirs):
+            return bar(
+                what, limit, f"{number(ours)} µs, theirs cannot keep up", not math.isnan(ours)
+            )
+        shown = f"{ours / theirs:.2f} times ({number(ours)} µs to {number(theirs)} µs)"
+        return bar(what, limit, shown, ours <= most * theirs)
+
+    ours, theirs = (middle("full", name, "throughput") for name in ("gateway", reference))
+    if math.isnan(theirs):
+        return [bar("everything", "beside the reference", "it is not there", False)]
+    shown = f"{ours / theirs:.2f} times ({number(ours)}/s to {number(theirs)}/s)"
+    rows = [bar("saturated rate", "≥ 2 times", shown, ours >= 2 * theirs)]
+    for rate in options.rates:
+        for percentile in ("p50", "p99"):
+            pair = [
+                middle(f"rate/{rate}", name, "latency_us", percentile)
+                for name in ("gateway", reference)
+            ]
+            rows.append(compared(f"{percentile} at {rate:,}/s", 0.5, *pair))
+    direct = middle("streams", DIRECT, "first_chunk_us", "p50")
+    pair = [middle("streams", name, "first_chunk_us", "p50") for name in ("gateway", reference)]
+    # Below a microsecond a difference of two medians is noise.
+    pair = [first if math.isnan(first) else max(1.0, first - direct) for first in pair]
+    rows.append(compared("added to the first token, p50", 0.5, *pair))
+    return rows
+
+
 def _keeps_up(name: str, saturated: dict[str, float]) -> bool:
     """Whether a peer can be asked for 200 streams of 50 chunks a second at all."""
     return any(
@@ -179,6 +228,7 @@ def main() -> int:
         streaming = stack.enter_context(streaming_mock())
         others = _targets(stack, options, streaming, able, streams=True)
         first_token(options, streaming, others, REFERENCE)
+        print(bars_table("Bars: ours beside the Rust gateway", _bars(options, REFERENCE)))
         print(other_work(options), "\n", flush=True)
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(options.results, indent=1))

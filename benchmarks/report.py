@@ -43,6 +43,15 @@ def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> st
     return "\n".join([f"### {title}", "", drawn(lines[0]), rule + "|", *map(drawn, lines[1:]), ""])
 
 
+def bar(what: str, limit: str, found: str, held: bool) -> list[str]:
+    """A row of the table of bars."""
+    return ["PASS" if held else "MISS", what, limit, found]
+
+
+def bars_table(title: str, rows: Sequence[Sequence[str]]) -> str:
+    return table(title, ("", "what", "bar", "found"), rows)
+
+
 def say(text: str) -> None:
     """Progress, apart from the results."""
     print(text, file=sys.stderr, flush=True)

@@ -222,7 +222,7 @@ def main() -> int:
         saturated = full_load(options, targets, answered)
         latency(options, targets, saturated, answered)
         print(check_rows(targets, answered), "\n", flush=True)
-        able = [name for name in arguments.peers if _keeps_up(name, saturated)]
+        able = [name for name in arguments.peers if name == REFERENCE or _keeps_up(name, saturated)]
     with temporary_folder() as folder, ExitStack() as stack:
         options.folder = folder
         streaming = stack.enter_context(streaming_mock())

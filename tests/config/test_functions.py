@@ -190,6 +190,16 @@ def test_references_out_of_the_file_are_refused(folder: Folder, uri: str) -> Non
     assert "Failed to compile JSON Schema `s.json`" in error and uri in error
 
 
+@pytest.mark.parametrize("depth", [200, 900, 5000])
+def test_deep_schemas_are_an_error_not_a_crash(folder: Folder, depth: int) -> None:
+    errors = folder.errors(
+        json_function(JSON, "output_schema = 's.json'"),
+        {"s.json": '{"not":' * depth + "{}" + "}" * depth},
+    )
+    assert len(errors) == (depth > 254)
+    assert all("JSON Schema `s.json`" in line for line in errors)
+
+
 def test_the_key_order_of_a_schema_is_kept(folder: Folder) -> None:
     schema = '{"type":"object","properties":{"b":{},"a":{}}}'
     config = folder.load(json_function(JSON, "output_schema = 's.json'"), {"s.json": schema})

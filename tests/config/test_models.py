@@ -308,7 +308,10 @@ def test_azure_endpoints(folder: Folder) -> None:
     config = folder.load(azure("env::E"), environ={"E": "https://r.openai.azure.com"})
     assert config.models["m"].providers[0].options["endpoint"] == "https://r.openai.azure.com"
     config = folder.load(azure("dynamic::e"))
-    assert any("the endpoint comes from the request" in line for line in config.warnings)
+    (warning,) = [line for line in config.warnings if "endpoint comes from the request" in line]
+    assert "a credential of yours" not in warning
+    config = folder.load(azure("dynamic::e").replace("'none'", "'env::K'"), environ={"K": "k"})
+    assert any("a credential of yours" in line for line in config.warnings)
 
 
 def embedding(keys: str = OPEN, model: str = "") -> str:

@@ -111,6 +111,12 @@ def test_a_fault_in_a_variant(folder: Folder, variant: str, text: str) -> None:
     assert text in folder.error(chat(variant), FILES, environ=KEY)
 
 
+def test_a_value_too_deep_for_json(folder: Folder) -> None:
+    value = "[" * 300 + "]" * 300
+    error = folder.error(chat(f"{DUMMY}extra_body = [{{pointer = '/a', value = {value}}}]"))
+    assert "functions.f.variants.v.extra_body: the value is nested too deeply" in error
+
+
 def test_a_chat_completion_whole(folder: Folder) -> None:
     config = folder.load(
         chat(

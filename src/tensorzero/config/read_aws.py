@@ -132,9 +132,7 @@ def _endpoint(
         )
         return None
     value = _value(table, type_name, "endpoint_url", text, environ)
-    if isinstance(value, DynamicCredential):
-        table.warn("the endpoint comes from the request: callers choose where it is sent to")
-    elif value is not None:
+    if isinstance(value, str):
         try:
             host = parse_url(value).hostname or ""
         except ValueError as error:

@@ -7,6 +7,8 @@ import re
 from datetime import date, datetime, time
 from typing import Any
 
+import orjson
+
 from tensorzero.config.reader import Table, kind
 from tensorzero.config.timeouts import TimeoutsConfig
 from tensorzero.config.variant import RetryConfig
@@ -66,10 +68,20 @@ def read_retries(owner: Table) -> RetryConfig:
 
 def json_value(value: Any, table: Table, key: str) -> Any:
     """A TOML value as it goes into a JSON body: dates become text, numbers must fit."""
+    converted = _json_value(value, table, key)
+    try:
+        orjson.dumps(converted)
+    except TypeError:
+        table.error("the value is nested too deeply for JSON", key)
+        return None
+    return converted
+
+
+def _json_value(value: Any, table: Table, key: str) -> Any:
     if isinstance(value, dict):
-        return {name: json_value(entry, table, key) for name, entry in value.items()}
+        return {name: _json_value(entry, table, key) for name, entry in value.items()}
     if isinstance(value, list):
-        return [json_value(entry, table, key) for entry in value]
+        return [_json_value(entry, table, key) for entry in value]
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):

@@ -53,11 +53,13 @@ def read_provider(
         keys = read_aws(table, type_name, options, credentials.environ)
     if type_name == "azure":
         options["endpoint"] = _azure_endpoint(table, options["endpoint"], credentials.environ)
+    credential = _credential(table, type_name, credentials)
+    _warn_dynamic_endpoint(table, options, (credential, *keys.values()))
     config = ProviderConfig(
         name=name,
         type=type_name,
         options=options,
-        credential=_credential(table, type_name, credentials),
+        credential=credential,
         credentials=keys,
         timeouts=read_timeouts(table, global_ms),
         extra_body=read_extra_body(table),
@@ -167,7 +169,6 @@ def _azure_endpoint(
         return None
     source = ""
     if text.startswith("dynamic::"):
-        table.warn("the endpoint comes from the request: callers choose where it is sent to")
         return DynamicCredential(text.removeprefix("dynamic::"))
     if text.startswith("env::"):
         name = text.removeprefix("env::")
@@ -181,6 +182,18 @@ def _azure_endpoint(
     except ValueError as error:
         table.error(f"Invalid endpoint URL {source or repr(text)}: {error}")
     return text
+
+
+def _warn_dynamic_endpoint(
+    table: Table, options: Mapping[str, Any], credentials: Sequence[Credential]
+) -> None:
+    """Callers who choose the endpoint choose who gets the credential."""
+    for key in ("endpoint", "endpoint_url"):
+        if isinstance(options.get(key), DynamicCredential):
+            text = "the endpoint comes from the request: callers choose where the call goes to"
+            if not all(isinstance(one, DynamicCredential | NoCredential) for one in credentials):
+                text += ", and it carries a credential of yours; use `dynamic::` for that too"
+            table.warn(text, key)
 
 
 def _credential(table: Table, type_name: str, credentials: CredentialReader) -> Credential:

@@ -58,7 +58,10 @@ class JSONSchema:
     def __init__(self, value: Any) -> None:
         """Compile; raises ``SchemaError`` with the engine's reason."""
         self.value = value
-        self.text: str = orjson.dumps(value).decode()
+        try:
+            self.text: str = orjson.dumps(value).decode()
+        except TypeError as error:  # deeper than 254 levels, or no JSON value
+            raise SchemaError(f"the schema cannot be written as JSON: {error}") from None
         compiler = _compile_fast if jsonschema_rs is None else _compile_rs
         self._is_valid, self._first_error = compiler(value)
 

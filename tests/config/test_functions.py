@@ -100,6 +100,12 @@ def test_a_fault_in_a_function(folder: Folder, toml: str, text: str) -> None:
     assert text in folder.error(f"[functions.f]\n{toml}", {"s.json": OBJECT_SCHEMA})
 
 
+def test_a_misspelt_key_is_recognised(folder: Folder) -> None:
+    error = folder.error(chat(f"{DUMMY}temprature = 1"))
+    assert "unknown field `temprature`, expected one of" in error
+    assert "(did you mean `temperature`?)" in error
+
+
 def test_a_function_without_variants_starts(folder: Folder) -> None:
     assert folder.load("[functions.f]\ntype = 'chat'\nvariants = {}").functions["f"].variants == {}
 

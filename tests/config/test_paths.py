@@ -115,6 +115,15 @@ def test_a_single_file_is_its_own_key(folder: Folder) -> None:
     assert config.templates.template("a.txt").render({}) == "A"
 
 
+def test_names_on_disk_need_not_be_utf_8(folder: Folder) -> None:
+    strange = os.fsdecode(b"t\xff.txt")
+    folder.write({strange: "Hi"})
+    (folder.path / "link").symlink_to(strange)
+    config = folder.load(chat(f"{DUMMY}templates.t.path = 'link'"))
+    assert config.templates.template("t\\xff.txt").render({}) == "Hi"
+    assert config.snapshot.hash.isdigit()
+
+
 def test_line_ends_of_templates_are_kept(folder: Folder) -> None:
     config = folder.load(chat(f'{DUMMY}templates.a.path = "a.txt"'), {"a.txt": b"one\r\ntwo\r\n"})
     assert config.templates.template("a.txt").render({}) == "one\r\ntwo"

@@ -163,6 +163,8 @@ class PathResolver:
             key = str(entry.path)
             if common != "/":
                 key = os.path.relpath(key, common)
+            # Names on disk need not be UTF-8; keys are hashed and stored.
+            key = os.fsencode(key).decode("utf-8", "backslashreplace")
             entry.table[entry.key] = LoadedFile(key, entry.content)
 
 

@@ -119,8 +119,9 @@ def _observability(table: Table) -> tuple[ObservabilityConfig, bool]:
             "Batch writes and async writes cannot be enabled at the same time. To use batch "
             "writes, set `gateway.observability.async_writes = false`."
         )
-    migrations_off = inner.boolean("disable_automatic_migrations") or False
-    if migrations_off:
+    switch = inner.boolean("disable_automatic_migrations")
+    migrations_off = switch or False
+    if switch is not None:
         table.faults.warn(
             "Deprecation Warning: `gateway.observability.disable_automatic_migrations` is now "
             "`clickhouse.disable_automatic_migrations`"

@@ -5,6 +5,7 @@ Rules and texts: the contract's configuration page, section 7.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, cast
@@ -177,7 +178,10 @@ class VariantReader:
             except ValueError as error:
                 table.error(str(error), "model")
         elif model not in self.models:
-            table.error(f"Model name '{model}' not found in model table")
+            table.error(
+                f"Model name '{model}' not found in model table: add `[models.{_quoted(model)}]`, or "
+                "use a shorthand such as `openai::gpt-5-mini`"
+            )
         return model
 
     def _chat_completion(
@@ -294,6 +298,11 @@ class VariantReader:
                 timeouts=TimeoutsConfig(milliseconds, milliseconds, None),
             )
         return variants
+
+
+def _quoted(name: str) -> str:
+    """A name as a TOML key."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name}"'
 
 
 def check_candidates(variants: Mapping[str, VariantConfig], tables: Mapping[str, Table]) -> None:

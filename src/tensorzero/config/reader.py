@@ -6,6 +6,7 @@ configuration are reported together.
 
 from __future__ import annotations
 
+import difflib
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -232,7 +233,9 @@ class Table:
         for key in self.value:
             if key in self.known:
                 continue
-            text = f"unknown field `{key}`, {expected}"
+            close = difflib.get_close_matches(key, names, 1, 0.75)
+            hint = f" (did you mean `{close[0]}`?)" if close else ""
+            text = f"unknown field `{key}`, {expected}{hint}"
             if tolerant:
                 self.warn(f"{text}: ignored", key)
             else:

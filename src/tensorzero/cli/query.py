@@ -1,80 +1,191 @@
-"""``tensorzero query "SELECT …"``: reads the database, running gateway or not."""
+"""``tensorzero query "SELECT …"``: reads the database, whether or not a gateway runs."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
-import re
+import signal
+import stat
 import sys
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
 
-from tensorzero.cli.data_dir import data_dir
+from tensorzero.cli.data_dir import data_dir_path
+from tensorzero.cli.environment import CLICKHOUSE_URL, clickhouse_url
 from tensorzero.server.children import StartError
-from tensorzero.server.slot import take_slot
-from tensorzero.storage.database.connection_file import read_connection
-from tensorzero.storage.database.embedded import EmbeddedDatabase
-from tensorzero.storage.database.errors import DatabaseError
+from tensorzero.server.slot import SlotTaken, take_slot
+from tensorzero.storage.database.connection_file import USERNAME, new_password, read_connection
+from tensorzero.storage.database.embedded import DATABASE_FOLDER, EmbeddedDatabase
+from tensorzero.storage.database.errors import DatabaseError, DatabaseUnavailable, QueryError
+from tensorzero.storage.database.exception_text import parse_exception
+from tensorzero.storage.database.http_interface import serve
+from tensorzero.storage.database.http_request import Credentials
+from tensorzero.storage.database.http_status import AUTHENTICATION_FAILED
+from tensorzero.storage.database.remote import check_response
+from tensorzero.storage.database.statement import split_statement
 from tensorzero.storage.database.url import DatabaseURL
 from tensorzero.storage.shipper.shipper import Shipper, ShipperSettings
 
-LIMITS = {"max_execution_time": "60", "max_memory_usage": "2000000000"}
+TIME_LIMIT_S = 60
+MEMORY_LIMIT_BYTES = 512 * 1024 * 1024
+SETTINGS = {
+    "max_execution_time": str(TIME_LIMIT_S),
+    "max_memory_usage": str(MEMORY_LIMIT_BYTES),
+    # Reads only; unlike 1 it leaves the SETTINGS clause of a query alone.
+    "readonly": "2",
+    "cancel_http_readonly_queries_on_client_close": "1",
+}
+NONE: Mapping[str, str] = MappingProxyType({})
 DRAIN_S = 60.0
+BUSY_WAIT_S = 10.0
+READS = "SELECT, WITH, SHOW, DESCRIBE, EXPLAIN and EXISTS"
+
+EPILOG = f"""\
+The result comes in the query's own FORMAT, else as a table on a terminal and as tab-separated
+values without header in a pipe or file. A query may run for {TIME_LIMIT_S} s and take
+{MEMORY_LIMIT_BYTES >> 20} MiB; it ends with this command (Ctrl-C, a closed pipe).
+
+While a gateway runs on the data directory, it is asked; otherwise the embedded database is opened
+here, after rows that wait in the spool have been written to it.
+
+environment variables:
+  {CLICKHOUSE_URL}
+                        http[s]://user:password@host:port/database of the ClickHouse server to
+                        read (default: the embedded database of the data directory)
+  TENSORZERO_DATA_DIR   the data directory, when `--data-dir` is not given
+
+exit status: 0 done, 1 it failed (the database's error is on standard error), 2 the command line
+is wrong, 130 ended by Ctrl-C, 141 the reader of the result went away
+
+examples:
+  tensorzero query "SELECT function_name, count() FROM ChatInference GROUP BY 1"
+  tensorzero query "SELECT * FROM ModelInference LIMIT 1 FORMAT Vertical"
+"""
 
 
 def add_to(commands: Any) -> None:
-    parser = commands.add_parser("query", help="run one SQL query on the recorded data")
-    parser.add_argument("sql", help='for example "SELECT * FROM ChatInference"')
-    parser.add_argument("--data-dir", metavar="DIR", help="also TENSORZERO_DATA_DIR; ./data")
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "query",
+        help="run one SQL query on what was recorded",
+        description=f"Run one SQL query on what was recorded. It can only read: {READS}.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("sql", metavar="SQL", help="one statement of ClickHouse SQL")
+    parser.add_argument(
+        "--data-dir",
+        metavar="DIR",
+        help="data directory of the gateway (environment: TENSORZERO_DATA_DIR; default: ./data)",
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Print the result; returns the exit status."""
     try:
-        sys.stdout.buffer.write(_query(arguments))
-        sys.stdout.buffer.flush()
-    except (DatabaseError, StartError, OSError, httpx.HTTPError) as error:
+        _check(arguments.sql)
+        return asyncio.run(_until_left(_query(arguments)))
+    except BrokenPipeError:
+        _drop_output()
+        return 128 + signal.SIGPIPE
+    except (DatabaseError, StartError, OSError) as error:
         print(f"tensorzero query: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
-def _format() -> str:
-    return "PrettyCompact" if sys.stdout.isatty() else "TSV"
+def _check(sql: str) -> None:
+    """Refuse what would write; the database refuses it too."""
+    statement = split_statement(sql.encode())
+    if statement.verb and not statement.is_read:
+        raise StartError(f"`{statement.verb}` is refused: this command only reads ({READS})")
 
 
-def _query(arguments: argparse.Namespace) -> bytes:
-    url = os.environ.get("TENSORZERO_CLICKHOUSE_URL")
-    if url:
-        return _over_http(DatabaseURL.parse(url), arguments.sql)
-    directory = data_dir(arguments.data_dir)
-    running = read_connection(directory)
-    if running is not None:
+async def _until_left(work: Coroutine[Any, Any, None]) -> int:
+    """Do the work; stop it at a signal, or when nobody reads the result any more."""
+    loop = asyncio.get_running_loop()
+    left: asyncio.Future[int] = loop.create_future()
+
+    def leave(status: int) -> None:
+        if not left.done():
+            left.set_result(status)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, leave, 128 + number)
+    output = sys.stdout.fileno()
+    if stat.S_ISFIFO(os.fstat(output).st_mode):
+        # A pipe's write end becomes "readable" only by an error: its reader is gone.
+        loop.add_reader(output, leave, 128 + signal.SIGPIPE)
+    task = asyncio.ensure_future(work)
+    either: set[asyncio.Future[Any]] = {task, left}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})
+    if not left.done():
+        await task
+        return 0
+    if left.result() == 128 + signal.SIGPIPE:
+        _drop_output()
+    return left.result()
+
+
+def _drop_output() -> None:
+    """Nobody reads it: Python must not complain about that when it flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+async def _query(arguments: argparse.Namespace) -> None:
+    sql = arguments.sql
+    url = clickhouse_url()
+    if url is not None:
+        # A server may append an error in mid-result as if it were more of it.
+        await _print(url, sql, {"wait_end_of_query": "1"})
+        return
+    directory = data_dir_path(arguments.data_dir)
+    if not (directory / DATABASE_FOLDER).is_dir():
+        raise StartError(
+            f"nothing has been recorded in {directory} yet; `--data-dir` or TENSORZERO_DATA_DIR "
+            "name another data directory"
+        )
+    ends = asyncio.get_running_loop().time() + BUSY_WAIT_S
+    while True:
+        running = read_connection(directory)
+        if running is not None:
+            try:
+                await _print(running, sql)
+                return
+            except (_Unreachable, QueryError) as error:
+                # A gateway that was killed left its address behind, or a new one has another.
+                if isinstance(error, QueryError) and error.code != AUTHENTICATION_FAILED:
+                    raise
         try:
-            return _over_http(running, arguments.sql)
-        except httpx.ConnectError:
-            pass  # left behind by a gateway that was killed
-    return asyncio.run(_offline(directory, arguments.sql))
+            spool, slot = take_slot(directory, shared=False, wait_s=0)
+        except SlotTaken:
+            # Starting, stopping, or another command like this one.
+            if asyncio.get_running_loop().time() > ends:
+                raise
+            await asyncio.sleep(0.1)
+            continue
+        try:
+            async with _opened(directory, spool) as own:
+                await _print(own, sql)
+            return
+        finally:
+            os.close(slot)
 
 
-def _over_http(url: DatabaseURL, sql: str) -> bytes:
-    params = {**url.query_params(), **LIMITS, "default_format": _format()}
-    headers = {name: value.decode() for name, value in url.headers().items()}
-    response = httpx.post(
-        f"{url.origin}/", params=params, headers=headers, content=sql.encode(), timeout=75.0
-    )
-    if response.status_code != 200:
-        raise DatabaseError(response.text.strip())
-    return response.content
-
-
-async def _offline(directory: Path, sql: str) -> bytes:
-    """Take the lock, drain the spool, then read."""
-    spool, slot = take_slot(directory, shared=False)
-    database = EmbeddedDatabase.open(directory)
+@contextlib.asynccontextmanager
+async def _opened(directory: Path, spool: Path) -> AsyncIterator[DatabaseURL]:
+    """The embedded database, opened here, with everything from the spool in it."""
+    database = await asyncio.to_thread(EmbeddedDatabase.open, directory)
     try:
         shipper = Shipper(
             spool_root=spool,
@@ -82,15 +193,93 @@ async def _offline(directory: Path, sql: str) -> bytes:
             sink=database,
             settings=ShipperSettings(),
         )
-        waiting = await shipper.drain(DRAIN_S)
+        with contextlib.closing(shipper):
+            waiting = await shipper.drain(DRAIN_S)
         if waiting:
-            print(f"{waiting} rows are still in the spool", file=sys.stderr)
-        with database.session(LIMITS) as session:
-            explicit = re.search(r"\bformat\s+\w+\s*;?\s*$", sql, re.IGNORECASE)
-            result: bytes = session.query(
-                sql, explicit.group().split()[1] if explicit else _format()
+            print(f"tensorzero query: {waiting} rows are still in the spool", file=sys.stderr)
+        password = new_password()
+        interface = await serve(database, "127.0.0.1", 0, Credentials(USERNAME, password))
+        try:
+            yield DatabaseURL(
+                scheme="http",
+                host=interface.host,
+                port=interface.port,
+                username=USERNAME,
+                password=password,
             )
-            return result
+        finally:
+            await interface.close()
     finally:
         database.close()
-        os.close(slot)
+
+
+class _Unreachable(DatabaseUnavailable):
+    """Nothing was sent: there is nobody at this address, or somebody else."""
+
+
+async def _print(url: DatabaseURL, sql: str, settings: Mapping[str, str] = NONE) -> None:
+    """Run the query and print its result; leaving closes the connection, which ends the query."""
+    default = "PrettyCompact" if sys.stdout.isatty() else "TabSeparated"
+    params = {**url.query_params(), **SETTINGS, **settings, "default_format": default}
+    headers = [(name.encode(), value) for name, value in url.headers().items()]
+    timeout = httpx.Timeout(TIME_LIMIT_S + 15, connect=5)
+    async with httpx.AsyncClient(timeout=timeout, trust_env=not url.is_loopback) as client:
+        request = client.build_request(
+            "POST", f"{url.origin}/", params=params, headers=headers, content=sql.encode()
+        )
+        try:
+            response = await client.send(request, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise _Unreachable(f"ClickHouse at {url.origin} can't be reached ({error})") from None
+        except httpx.HTTPError as error:
+            raise DatabaseUnavailable(_broken(url, error)) from None
+        try:
+            if response.status_code != 200:
+                body = await response.aread()
+                check_response(response.status_code, response.headers, body, url)
+            output = _Output(response.headers.get("x-clickhouse-exception-tag", ""))
+            try:
+                async for piece in response.aiter_bytes():
+                    output.write(piece)
+            finally:
+                output.end()
+        except httpx.HTTPError as error:
+            raise DatabaseUnavailable(_broken(url, error)) from None
+        finally:
+            await response.aclose()
+
+
+class _Output:
+    """Standard output, without the error that the embedded database appends in mid-result."""
+
+    def __init__(self, tag: str) -> None:
+        self._mark = b"\r\n__exception__\r\n" + tag.encode() if tag else b""
+        self._held = b""
+        self._failed = False
+
+    def write(self, piece: bytes) -> None:
+        held = self._held + piece
+        if not self._mark or self._failed:
+            at = len(held) if not self._failed else 0
+        else:
+            at = held.find(self._mark)
+            self._failed = at >= 0
+            if at < 0:
+                at = max(0, len(held) - len(self._mark) + 1)
+        sys.stdout.buffer.write(held[:at])
+        self._held = held[at:]
+
+    def end(self) -> None:
+        """Raises ``QueryError`` when the result ended in one."""
+        if not self._failed:
+            sys.stdout.buffer.write(self._held)
+        sys.stdout.buffer.flush()
+        if self._failed:
+            text = self._held[len(self._mark) :].decode(errors="replace")
+            raise parse_exception(text.partition("\r\n")[2].partition("\n")[0])
+
+
+def _broken(url: DatabaseURL, error: httpx.HTTPError) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return f"ClickHouse at {url.origin} gave no answer in time"
+    return f"ClickHouse at {url.origin} broke the connection ({type(error).__name__})"

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -94,46 +95,60 @@ def write_config(folder: Path, api_base: str, extra: str = "") -> Path:
     return path
 
 
+def clean_environment() -> dict[str, str]:
+    """The environment without what would change a gateway."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TENSORZERO_", "RUST_LOG"))
+    }
+
+
 class Gateway:
     """A running gateway; ``kill_all`` is ``kill -9`` of everything it started."""
 
     def __init__(
         self,
-        config: Path,
+        config: Path | None,
         data_dir: Path,
         *,
         workers: int = 1,
-        environment: dict[str, str] | None = None,
+        options: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
         log: Path | None = None,
     ) -> None:
+        """``config`` is ``None`` for the default one; ``environment`` adds variables."""
         self.config = config
         self.data_dir = data_dir
         self.workers = workers
-        self.environment = environment or {}
+        self.options = options
+        self.environment = dict(environment or {})
         self.log_path = log or data_dir.parent / "gateway.log"
         self.process: subprocess.Popen[bytes] | None = None
         self.url = ""
         self.start()
 
     def start(self) -> None:
-        log_path = self.log_path
-        with open(log_path, "ab") as log:
+        config = ["--default-config"]
+        if self.config is not None:
+            config = ["--config-file", str(self.config)]
+        with open(self.log_path, "ab") as log:
             offset = log.tell()
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "tensorzero.cli.main", "gateway"),
-                    *("--config-file", str(self.config), "--data-dir", str(self.data_dir)),
+                    *(*config, "--data-dir", str(self.data_dir)),
                     *("--bind-address", "127.0.0.1:0", "--workers", str(self.workers)),
+                    *self.options,
                 ],
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={k: v for k, v in os.environ.items() if not k.startswith("TENSORZERO_")}
-                | self.environment,
+                env={**clean_environment(), **self.environment},
             )
         ends = time.monotonic() + 40
         while time.monotonic() < ends:
-            text = log_path.read_bytes()[offset:].decode()
+            text = self.log_path.read_bytes()[offset:].decode()
             match = re.search(r"listening on 127\.0\.0\.1:(\d+)", text)
             if match:
                 self.url = f"http://127.0.0.1:{match[1]}"
@@ -142,6 +157,10 @@ class Gateway:
                 break
             time.sleep(0.02)
         raise AssertionError(f"the gateway did not start:\n{text}")
+
+    def log(self) -> str:
+        """All it has written so far."""
+        return self.log_path.read_text()
 
     def children(self, module: str) -> list[int]:
         """Process ids of our children that run ``module``."""
@@ -183,6 +202,7 @@ class Gateway:
             capture_output=True,
             timeout=60,
             check=False,
+            env={**clean_environment(), **self.environment},
         )
         assert result.returncode == 0, result.stderr.decode()
         return [line.split("\t") for line in result.stdout.decode().splitlines()]

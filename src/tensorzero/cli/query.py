@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import stat
@@ -19,6 +20,7 @@ import httpx
 from tensorzero.cli.data_dir import data_dir_path
 from tensorzero.cli.environment import CLICKHOUSE_URL, clickhouse_url
 from tensorzero.server.children import StartError
+from tensorzero.server.logs import set_up_logs
 from tensorzero.server.slot import SlotTaken, take_slot
 from tensorzero.storage.database.connection_file import USERNAME, new_password, read_connection
 from tensorzero.storage.database.embedded import DATABASE_FOLDER, EmbeddedDatabase
@@ -90,6 +92,9 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the result; returns the exit status."""
+    set_up_logs("pretty", stream=sys.stderr)
+    # What the interface of a database opened here has to say beside the query's own error.
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     try:
         _check(arguments.sql)
         return asyncio.run(_until_left(_query(arguments)))

@@ -16,6 +16,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from types import TracebackType
+from typing import TextIO
 
 import orjson
 
@@ -150,15 +151,20 @@ def parse_levels(text: str) -> tuple[int | None, dict[str, int], list[str]]:
 
 
 def set_up_logs(
-    log_format: str, *, debug: bool = False, environ: Mapping[str, str] = os.environ
+    log_format: str,
+    *,
+    debug: bool = False,
+    environ: Mapping[str, str] = os.environ,
+    stream: TextIO | None = None,
 ) -> list[str]:
-    """Send all logs to standard output; returns what is wrong with the level variables."""
+    """Send all logs to ``stream`` (``None``: standard output); returns what is wrong with the
+    level variables."""
     name = next((name for name in VARIABLES if environ.get(name)), VARIABLES[0])
     everything, named, unknown = parse_levels(environ.get(name, ""))
     own = everything if everything is not None else logging.DEBUG if debug else logging.INFO
     own = named.get(OWN[0], own)
     formatter = JsonFormatter if log_format == "json" else PrettyFormatter
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(formatter(traces=own <= logging.DEBUG))
     root = logging.getLogger()
     root.handlers[:] = [handler]

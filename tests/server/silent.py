@@ -22,7 +22,9 @@ def silent(
     """Run it with the config ``CONFIG`` and ``extra``."""
     config = folder / "tensorzero.toml"
     config.write_text(CONFIG + extra)
-    return Gateway(config, folder / "data", workers=workers, options=options, environment=environment)
+    return Gateway(
+        config, folder / "data", workers=workers, options=options, environment=environment
+    )
 
 
 def body(model: str = "dummy::text", **fields: object) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 import orjson
@@ -13,9 +13,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from tensorzero.api.errors import error_body, log_error
-from tensorzero.api.exchange import AsgiExchange
-from tensorzero.api.inference import InferenceRoute
+from tensorzero.api.exchange import AsgiExchange, Exchange
 from tensorzero.api.metrics import MetricsRoute
+from tensorzero.api.openai.models import ModelsRoute
 from tensorzero.api.request_span import RequestSpan, current_span
 from tensorzero.gateway.files import ObjectStore
 from tensorzero.gateway.input_parser import parse_storage_path
@@ -37,6 +37,8 @@ class Health(Protocol):
 
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+HotRoute = Callable[[Exchange], None]
+"""A route that our own protocol serves without ASGI between."""
 
 
 def json_response(body: object, status: int = 200) -> Response:
@@ -49,28 +51,33 @@ class App:
     def __init__(
         self,
         *,
-        inference: InferenceRoute,
+        posts: Mapping[str, HotRoute],
         health: Health,
         version: str,
         config_hash: str,
         base_path: str,
         store: ObjectStore | None,
         metrics: MetricsRoute,
+        models: ModelsRoute,
+        error_json: bool,
     ) -> None:
-        self.inference = inference
+        """``posts``: by path, without the base path."""
         self.health = health
         self.version = version
         self.config_hash = config_hash
         self.base_path = base_path
         self.store = store
-        self.error_json = inference.error_json
+        self.error_json = error_json
         self.gets: dict[str, Endpoint] = {
             f"{base_path}/status": self._status,
             f"{base_path}/health": self._health,
             f"{base_path}/metrics": metrics,
             f"{base_path}/internal/object_storage": self._object_storage,
+            f"{base_path}/openai/v1/models": models,
         }
-        self.inference_path = f"{base_path}/inference"
+        self.posts = {base_path + path: route for path, route in posts.items()}
+        self.models = models
+        self.model_prefix = f"{base_path}/openai/v1/models/"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -79,8 +86,9 @@ class App:
         if scope["type"] != "http":
             return
         path, method = scope["path"], scope["method"]
-        if path == self.inference_path and method == "POST":
-            await AsgiExchange(scope, receive, send).run(self.inference)
+        post = self.posts.get(path)
+        if post is not None and method == "POST":
+            await AsgiExchange(scope, receive, send).run(post)
             return
         current_span.set(RequestSpan(method.encode(), scope["raw_path"]))
         response = await self._answer(scope, receive)
@@ -88,9 +96,11 @@ class App:
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
         path, method = scope["path"], scope["method"]
-        if path == self.inference_path:
+        if path in self.posts:
             return Response(status_code=405, headers={"allow": "POST"})
         endpoint = self.gets.get(path)
+        if endpoint is None and path.startswith(self.model_prefix) and path != self.model_prefix:
+            endpoint = self.models.one
         if endpoint is not None and method not in ("GET", "HEAD"):
             return Response(status_code=405, headers={"allow": "GET,HEAD"})
         error: GatewayError

@@ -1,4 +1,4 @@
-"""``POST /inference``: bytes in, a use case, bytes out."""
+"""An inference over HTTP: bytes in, a use case, bytes out, in the form of a ``Face``."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import asyncio
 import logging
 from time import monotonic
 
-import orjson
-
 from tensorzero.api.body import CODINGS, UnsupportedCoding, decode_body, too_large
-from tensorzero.api.errors import error_body, log_error
+from tensorzero.api.errors import log_error
 from tensorzero.api.exchange import Exchange
+from tensorzero.api.face import Face
 from tensorzero.api.request_span import (
     TRACE_ID,
     RequestSpan,
@@ -18,10 +17,11 @@ from tensorzero.api.request_span import (
     log_finished,
     log_started,
 )
+from tensorzero.gateway.chunks import StreamError
 from tensorzero.gateway.infer import infer
 from tensorzero.gateway.inference import Inference
 from tensorzero.gateway.prepare import prepare
-from tensorzero.gateway.request import InferenceRequest, parse_inference_request
+from tensorzero.gateway.request import InferenceRequest
 from tensorzero.gateway.services import Services
 from tensorzero.gateway.stream import open_stream
 from tensorzero.types.errors import GatewayError, InternalError
@@ -38,8 +38,9 @@ class InferenceRoute:
     """The handler. Every inference is a task of its own in ``tasks``: a graceful stop waits for
     it, and a client that leaves does not end it."""
 
-    def __init__(self, services: Services, tasks: set[asyncio.Task[None]]) -> None:
+    def __init__(self, services: Services, tasks: set[asyncio.Task[None]], face: Face) -> None:
         self.services = services
+        self.face = face
         self.tasks = tasks
         self.error_json = services.config.gateway.unstable_error_json
         self.logs_requests = log.isEnabledFor(logging.DEBUG)
@@ -63,7 +64,7 @@ class InferenceRoute:
             body = exchange.body
             if exchange.content_encoding is not None:
                 body = decode_body(body, exchange.content_encoding)
-            request = parse_inference_request(body)
+            request = self.face.parse(body)
             inference = await prepare(request, self.services, exchange.received_at)
             if request.stream:
                 await self._stream(exchange, inference)
@@ -71,7 +72,7 @@ class InferenceRoute:
                 answer = await infer(inference)
                 if exchange.closed:
                     log.warning(CLIENT_LEFT)
-                exchange.respond(200, answer.to_native())
+                exchange.respond(200, self.face.answer(answer))
         except UnsupportedCoding:
             status = 415
             exchange.respond(415, b"", b"", b"accept-encoding: " + CODINGS + b"\r\n")
@@ -97,7 +98,7 @@ class InferenceRoute:
         log_error(error)
         if exchange.closed:
             log.warning(CLIENT_LEFT)
-        body = error_body(
+        body = self.face.error(
             error,
             error_json=self.error_json,
             include_raw_response=request is not None and request.include_raw_response,
@@ -106,12 +107,13 @@ class InferenceRoute:
 
     async def _stream(self, exchange: Exchange, inference: Inference) -> None:
         opened = await open_stream(inference)
+        write = self.face.chunks(opened, error_json=self.error_json)
         exchange.start_stream(200, b"text/event-stream", STREAM_HEADERS)
         keeper = _KeepAlive(exchange)
         left = False
         try:
-            async for frame in opened.chunks():
-                data = b"data: " + orjson.dumps(frame) + b"\n\n"
+            async for event in opened.events():
+                data = b"data: " + write(event) + b"\n\n"
                 if not exchange.send(data) and not left:
                     left = True
                     log.warning(CLIENT_LEFT)
@@ -119,7 +121,7 @@ class InferenceRoute:
         except Exception:  # the status is sent: all that is left is an error frame
             log.exception("a stream failed unexpectedly")
             error = InternalError("an unexpected error; see the log")
-            exchange.send(b"data: " + orjson.dumps({"error": str(error)}) + b"\n\n")
+            exchange.send(b"data: " + write(StreamError(error)) + b"\n\n")
         finally:
             keeper.stop()
         exchange.send(DONE)

@@ -1,4 +1,4 @@
-"""Answers and chunks of an inference in their wire form."""
+"""Complete answers of an inference."""
 
 from __future__ import annotations
 
@@ -14,15 +14,6 @@ from tzcore.answers import AnswerWriter
 
 _WRITER = AnswerWriter(Text)
 """Holds nothing but its scratch buffer."""
-
-
-def head(inference_id: str, episode_id: str, variant_name: str) -> dict[str, Any]:
-    """The ids that every answer and every chunk starts with."""
-    return {
-        "inference_id": inference_id,
-        "episode_id": episode_id,
-        "variant_name": variant_name,
-    }
 
 
 @dataclass(slots=True)
@@ -82,10 +73,3 @@ def raw_response_entries(
                 ).to_json()
             )
     return entries
-
-
-def final_fields(usage: Usage, finish_reason: FinishReason | None) -> dict[str, Any]:
-    out: dict[str, Any] = {"usage": usage.to_json()}
-    if finish_reason is not None:
-        out["finish_reason"] = finish_reason
-    return out

@@ -134,7 +134,7 @@ def _optional_string(table: dict[str, Any], key: str, path: str) -> str | None:
     return None if value is None else string(value, f"{path}.{key}")
 
 
-def _thought(table: dict[str, Any], path: str, role: str) -> InputBlock:
+def parse_thought(table: dict[str, Any], path: str, role: str) -> InputBlock:
     summary = table.get("summary")
     if summary is not None:
         summary = [
@@ -159,7 +159,7 @@ def _summary(value: Any, path: str) -> dict[str, Any]:
     return {"type": kind, "text": string(required(fields, "text", path), f"{path}.text")}
 
 
-def _unknown(table: dict[str, Any], path: str, role: str) -> InputBlock:
+def parse_unknown(table: dict[str, Any], path: str, role: str) -> InputBlock:
     data = required(table, "data", path)
     model = _optional_string(table, "model_name", path)
     provider = _optional_string(table, "provider_name", path)
@@ -202,7 +202,7 @@ def _file(table: dict[str, Any], path: str, role: str) -> InputBlock:
         filename=_optional_string(table, "filename", path),
     )
     if kind == "url":
-        file.url = _absolute_url(required(table, "url", path), f"{path}.url")
+        file.url = absolute_url(required(table, "url", path), f"{path}.url")
         return file
     if kind != "base64":
         file.storage_path = parse_storage_path(
@@ -233,7 +233,7 @@ def _sniff(data: str, path: str) -> str:
     return mime_type
 
 
-def _absolute_url(value: Any, path: str) -> str:
+def absolute_url(value: Any, path: str) -> str:
     text = string(value, path)
     try:
         parts = urlsplit(text)
@@ -271,8 +271,8 @@ _BLOCKS: dict[str, Callable[[dict[str, Any], str, str], InputBlock]] = {
     "raw_text": _raw_text,
     "tool_call": _tool_call,
     "tool_result": _tool_result,
-    "thought": _thought,
+    "thought": parse_thought,
     "file": _file,
     "image": _file,
-    "unknown": _unknown,
+    "unknown": parse_unknown,
 }

@@ -104,7 +104,7 @@ def parse_inference_request(body: bytes) -> InferenceRequest:
         if value is None and key != "input" and key in _PARSERS:
             continue
         if key == "cache_options":
-            _check_cache_options(value, key)
+            check_cache_options(value, key)
             continue
         parser = _PARSERS.get(key)
         if parser is None:
@@ -136,7 +136,7 @@ _UUID = re.compile(
 """Hyphenated, simple, braced and URN spellings."""
 
 
-def _episode_id(value: Any, path: str) -> str:
+def parse_episode_id(value: Any, path: str) -> str:
     text = string(value, path)
     if _UUID.fullmatch(text) is None:
         raise fault(path, f"UUID parsing failed: `{text[:64]}` is not a UUID")
@@ -144,21 +144,25 @@ def _episode_id(value: Any, path: str) -> str:
 
 
 def _params(value: Any, path: str) -> ChatCompletionParams:
+    fields = parse_params(value, path)
+    return ChatCompletionParams(**fields) if fields else NO_PARAMS
+
+
+def parse_params(value: Any, path: str) -> dict[str, Any]:
+    """The fields of ``params.chat_completion`` that are set."""
     table = mapping(value, path)
     refuse_unknown(table, path, ("chat_completion",))
     inner = table.get("chat_completion")
     if inner is None:
-        return NO_PARAMS
+        return {}
     path = f"{path}.chat_completion"
     fields = mapping(inner, path)
     refuse_unknown(fields, path, tuple(_PARAMS))
-    return ChatCompletionParams(
-        **{
-            key: _PARAMS[key](entry, f"{path}.{key}")
-            for key, entry in fields.items()
-            if entry is not None
-        }
-    )
+    return {
+        key: _PARAMS[key](entry, f"{path}.{key}")
+        for key, entry in fields.items()
+        if entry is not None
+    }
 
 
 def _json_mode(value: Any, path: str) -> Any:
@@ -184,11 +188,11 @@ _PARAMS = {
 }
 
 
-def _tags(value: Any, path: str) -> dict[str, str]:
+def parse_tags(value: Any, path: str) -> dict[str, str]:
     return {key: string(entry, f"{path}.{key[:64]}") for key, entry in mapping(value, path).items()}
 
 
-def _credentials(value: Any, path: str) -> dict[str, str]:
+def parse_credentials(value: Any, path: str) -> dict[str, str]:
     """Like tags, but no value is ever shown."""
     table = mapping(value, path)
     for key, entry in table.items():
@@ -197,7 +201,7 @@ def _credentials(value: Any, path: str) -> dict[str, str]:
     return table
 
 
-def _namespace(value: Any, path: str) -> str:
+def parse_namespace(value: Any, path: str) -> str:
     text = string(value, path)
     if text == "":
         raise InvalidRequest("Namespace identifier cannot be empty")
@@ -206,7 +210,7 @@ def _namespace(value: Any, path: str) -> str:
     return text
 
 
-def _check_cache_options(value: Any, path: str) -> None:
+def check_cache_options(value: Any, path: str) -> None:
     """Checked, then left: without a cache backend the options are a no-op."""
     if value is None:
         return
@@ -231,21 +235,21 @@ _PARSERS = {
     "function_name": ("function_name", string),
     "model_name": ("model_name", string),
     "input": ("input", parse_input),
-    "episode_id": ("episode_id", _episode_id),
+    "episode_id": ("episode_id", parse_episode_id),
     "variant_name": ("variant_name", string),
-    "namespace": ("namespace", _namespace),
+    "namespace": ("namespace", parse_namespace),
     "stream": ("stream", boolean),
     "params": ("params", _params),
     "dryrun": ("dryrun", boolean),
     "internal": ("internal", boolean),
-    "tags": ("tags", _tags),
+    "tags": ("tags", parse_tags),
     "allowed_tools": ("allowed_tools", _names),
     "additional_tools": ("additional_tools", parse_additional_tools),
     "tool_choice": ("tool_choice", parse_tool_choice),
     "parallel_tool_calls": ("parallel_tool_calls", boolean),
     "provider_tools": ("provider_tools", parse_provider_tools),
     "output_schema": ("output_schema", _anything),
-    "credentials": ("credentials", _credentials),
+    "credentials": ("credentials", parse_credentials),
     "extra_body": ("extra_body", parse_extra_body),
     "extra_headers": ("extra_headers", parse_extra_headers),
     "include_raw_response": ("include_raw_response", boolean),

@@ -6,12 +6,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from time import monotonic
-from typing import Any
 
 from tensorzero.functions.merge import StreamMerger
-from tensorzero.functions.output import JsonOutput
-from tensorzero.gateway import answer
 from tensorzero.gateway.attempts import run_variants
+from tensorzero.gateway.chunks import AnswerChunk, LastChunk, StreamError, StreamEvent
 from tensorzero.gateway.inference import Inference
 from tensorzero.gateway.record import function_output, record
 from tensorzero.models.cost import stream_cost
@@ -34,7 +32,7 @@ log = logging.getLogger(__name__)
 class InferenceStream:
     """A streamed inference: opened before the status is sent, then a series of chunks.
 
-    Iterate ``chunks`` to its end whether or not anybody listens: the record is written by it.
+    Iterate ``events`` to its end whether or not anybody listens: the record is written by it.
     """
 
     def __init__(
@@ -52,25 +50,15 @@ class InferenceStream:
         self.failed_variants = failed_variants
         self.ttft_ms = ttft_ms
         self.ends_at = ends_at
-        self.head = answer.head(inference.id, inference.episode_id, variant_name)
         self.json = inference.function.type == "json"
 
-    def _chunk(self, blocks: list[dict[str, Any]], raw: str = "") -> dict[str, Any]:
-        if self.json:
-            return {**self.head, "raw": raw}
-        return {**self.head, "content": blocks}
-
-    async def chunks(self) -> AsyncIterator[dict[str, Any]]:
-        """Every frame's content in order, error frames included; the last carries the usage."""
-        request = self.inference.request
+    async def events(self) -> AsyncIterator[StreamEvent]:
+        """Every chunk in order, errors in their places; the last chunk carries the usage."""
         stream = self.opened.stream
-        if request.include_raw_response:
+        if self.inference.request.include_raw_response:
             for failed in (self.failed_variants, self.opened.failed_raw):
                 if failed:
-                    yield {
-                        **self._chunk([]),
-                        "raw_response": [raw.to_json() for raw in failed],
-                    }
+                    yield AnswerChunk([], raw_response=[raw.to_json() for raw in failed])
         merger = StreamMerger(json=self.json)
         items = stream.items
         timeouts = self._timeouts()
@@ -80,57 +68,55 @@ class InferenceStream:
         async for item in items:
             if isinstance(item, ProviderChunk):
                 delta = merger.add(item)
-                frame = self._frame(item, delta)
-                if frame is not None:
-                    yield frame
+                chunk = self._chunk(item, delta)
+                if chunk is not None:
+                    yield chunk
             else:
                 log.error("error in a stream: %s", item)
-                yield self._error_frame(item)
-        for last in await self._finish(merger):
-            yield last
+                yield self._error(item)
+        yield await self._finish(merger)
 
     def _timeouts(self) -> int | None:
         variant = self.inference.variants[self.variant_name]
         return variant.timeouts.streaming_total_ms
 
-    def _frame(self, item: ProviderChunk, delta: str | None) -> dict[str, Any] | None:
+    def _chunk(self, item: ProviderChunk, delta: str | None) -> AnswerChunk | None:
+        """What of a provider's chunk goes to the caller; ``None``: nothing."""
         request = self.inference.request
+        empty = not delta if self.json else not item.content
+        if not request.wants_raw_data:
+            if empty:
+                return None
+            return AnswerChunk(self._content(item), delta or "")
         raw_usage = item.raw_usage if request.include_raw_usage else None
         wants_raw = bool(item.raw) and (
             request.include_raw_response or request.include_original_response
         )
-        if self.json:
-            if not delta and raw_usage is None and not wants_raw:
-                return None
-            frame = self._chunk([], delta or "")
-        else:
-            if not item.content and raw_usage is None and not wants_raw:
-                return None
-            frame = self._chunk([self._block(block) for block in item.content])
-        if raw_usage is not None:
-            frame["raw_usage"] = [raw_usage.to_json()]
-        if request.include_original_response:
-            frame["original_chunk"] = item.raw
-        if request.include_raw_response:
-            frame["raw_chunk"] = item.raw
-        return frame
+        if empty and raw_usage is None and not wants_raw:
+            return None
+        return AnswerChunk(
+            self._content(item),
+            delta or "",
+            raw_usage=None if raw_usage is None else [raw_usage.to_json()],
+            original_chunk=item.raw if request.include_original_response else None,
+            raw_chunk=item.raw if request.include_raw_response else None,
+        )
 
-    def _block(self, block: ChunkBlock) -> dict[str, Any]:
-        if self.inference.implicit_tool and isinstance(block, ToolCallChunk):
-            return TextChunk(block.id, block.raw_arguments).to_json()
-        return block.to_json()
+    def _content(self, item: ProviderChunk) -> list[ChunkBlock]:
+        if not self.inference.implicit_tool or self.json:
+            return item.content
+        return [
+            TextChunk(block.id, block.raw_arguments) if isinstance(block, ToolCallChunk) else block
+            for block in item.content
+        ]
 
-    def _error_frame(self, error: GatewayError) -> dict[str, Any]:
-        frame: dict[str, Any] = {"error": str(error)}
-        if self.inference.services.config.gateway.unstable_error_json:
-            frame["error_json"] = error.to_json()
-        if self.inference.request.include_raw_response and isinstance(error, ProviderError):
-            raw = error.raw
-            if raw is not None:
-                frame["raw_chunk"] = raw.data
-        return frame
+    def _error(self, error: GatewayError) -> StreamError:
+        raw = error.raw if isinstance(error, ProviderError) else None
+        if raw is None or not self.inference.request.include_raw_response:
+            return StreamError(error)
+        return StreamError(error, raw.data)
 
-    async def _finish(self, merger: StreamMerger) -> list[dict[str, Any]]:
+    async def _finish(self, merger: StreamMerger) -> LastChunk:
         stream = self.opened.stream
         inference = self.inference
         merger.usage.cost = stream_cost(stream.route.config.cost, merger.events)
@@ -152,18 +138,12 @@ class InferenceStream:
         )
         results = [result, *self.opened.previous]
         output = function_output(inference, response)
-        final = self._chunk([])
         usage = total_usage([entry.response.usage for entry in results])
-        final.update(answer.final_fields(usage, merger.finish_reason))
-        if inference.request.include_aggregated_response:
-            if isinstance(output, JsonOutput):
-                final["aggregated_response"] = output.to_json()
-            else:
-                final["aggregated_response"] = [block.to_json() for block in output]
         await record(
             inference, self.variant_name, output, results, self.opened.params, self.ttft_ms
         )
-        return [final]
+        aggregated = output if inference.request.include_aggregated_response else None
+        return LastChunk(usage, merger.finish_reason, aggregated)
 
 
 async def open_stream(inference: Inference) -> InferenceStream:

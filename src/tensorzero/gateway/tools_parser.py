@@ -40,7 +40,7 @@ def _tool(table: dict[str, Any], path: str) -> FunctionTool | CustomTool:
     if kind is None:
         kind = "function"
     if kind == "openai_custom":
-        return _custom_tool(table, path)
+        return parse_custom_tool(table, path)
     choice(kind, f"{path}.type", ("function", "client_side_function", "openai_custom"))
     refuse_unknown(table, path, ("type", "name", "description", "parameters", "strict"))
     name = string(required(table, "name", path), f"{path}.name")
@@ -51,7 +51,7 @@ def _tool(table: dict[str, Any], path: str) -> FunctionTool | CustomTool:
     return FunctionTool(name, name, description, request_schema(parameters), strict)
 
 
-def _custom_tool(table: dict[str, Any], path: str) -> CustomTool:
+def parse_custom_tool(table: dict[str, Any], path: str) -> CustomTool:
     refuse_unknown(table, path, ("type", "name", "description", "format"))
     name = string(required(table, "name", path), f"{path}.name")
     description = table.get("description")

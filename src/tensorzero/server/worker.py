@@ -19,6 +19,9 @@ import uvloop
 from tensorzero.api.app import App
 from tensorzero.api.inference import InferenceRoute
 from tensorzero.api.metrics import MetricsRoute
+from tensorzero.api.native import NativeFace
+from tensorzero.api.openai.chat import ChatCompletionsFace
+from tensorzero.api.openai.models import ModelsRoute
 from tensorzero.config.config import Config
 from tensorzero.config.errors import ConfigErrors
 from tensorzero.config.load import load_captured
@@ -104,7 +107,6 @@ class Parts:
     pool: Pool
     spool: SpoolRecorder | None
     tasks: set[asyncio.Task[None]]
-    route: InferenceRoute
     app: App
 
 
@@ -146,25 +148,29 @@ def _assemble(settings: Settings, config: Config, counter_fds: Sequence[int], nu
         waits_for_database=observability.waits_for_database,
     )
     tasks: set[asyncio.Task[None]] = set()
-    route = InferenceRoute(services, tasks)
     app = App(
-        inference=route,
+        posts={
+            "/inference": InferenceRoute(services, tasks, NativeFace()),
+            "/openai/v1/chat/completions": InferenceRoute(services, tasks, ChatCompletionsFace()),
+        },
         health=reads,
         version=VERSION,
         config_hash=config.snapshot.hash,
         base_path=config.gateway.base_path,
         store=store,
         metrics=MetricsRoute(counter_fds),
+        models=ModelsRoute(config, services.models),
+        error_json=config.gateway.unstable_error_json,
     )
-    return Parts(pool, spool, tasks, route, app)
+    return Parts(pool, spool, tasks, app)
 
 
-def _server(app: App, route: InferenceRoute) -> uvicorn.Server:
+def _server(app: App) -> uvicorn.Server:
     server = uvicorn.Server(
         uvicorn.Config(
             app,
             http=make_protocol(  # type: ignore[arg-type]  # any protocol factory is taken
-                {(b"POST", app.inference_path.encode()): route}
+                {(b"POST", path.encode()): route for path, route in app.posts.items()}
             ),
             ws="none",
             lifespan="on",
@@ -204,7 +210,7 @@ async def serve(
     except (SpoolFull, OSError) as error:
         report(ready_fd, {"error": f"a worker cannot start: {error}"})
         return 1
-    server = _server(parts.app, parts.route)
+    server = _server(parts.app)
     _settle_garbage_collection()
     await parent.go()
     stopper = loop.create_task(_stop_when_told(stopping, server, parts.tasks))
@@ -231,7 +237,7 @@ async def _stop_when_told(
     while True:
         await asyncio.sleep(REMINDER_S)
         log.info(
-            "stopping; open requests: %d of POST /inference, %d others; open connections: %d",
+            "stopping; open requests: %d inferences, %d others; open connections: %d",
             *(
                 len(inferences),
                 len(server.server_state.tasks),

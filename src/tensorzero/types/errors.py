@@ -61,6 +61,12 @@ class InvalidRequest(_MessageError):
     status = 400
 
 
+class InvalidOpenAICompatibleRequest(_MessageError):
+    kind = "InvalidOpenAICompatibleRequest"
+    status = 400
+    prefix = "Invalid request to OpenAI-compatible endpoint: "
+
+
 class InvalidInferenceTarget(_MessageError):
     kind = "InvalidInferenceTarget"
     status = 400
@@ -208,6 +214,14 @@ class UnknownModel(GatewayError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"Unknown model: {name}", name=name)
+
+
+class ModelNotFound(GatewayError):
+    kind = "ModelNotFound"
+    status = 404
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Model not found: {name}", model_name=name)
 
 
 class ProviderNotFound(GatewayError):

@@ -60,9 +60,7 @@ class VariantSampler:
         if len(self.active) == 1 and self.sampler is None:
             return self.active.pop()  # the draw could not say anything else
         if self._u is None:
-            self._u = draw(
-                self.function_name, bytes.fromhex(self._episode_id.replace("-", ""))
-            )
+            self._u = draw(self.function_name, bytes.fromhex(self._episode_id.replace("-", "")))
         name = self._pick(self._u)
         self.active.remove(name)
         return name

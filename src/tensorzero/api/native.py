@@ -1,0 +1,87 @@
+"""The form of ``POST /inference``.
+
+Keys and their order: the contract's native inference API, sections 12 to 14.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from tensorzero.api.errors import error_body
+from tensorzero.api.face import ChunkWriter
+from tensorzero.functions.output import JsonOutput
+from tensorzero.gateway.answer import Answer
+from tensorzero.gateway.chunks import AnswerChunk, LastChunk, StreamError, StreamEvent
+from tensorzero.gateway.request import InferenceRequest, parse_inference_request
+from tensorzero.gateway.stream import InferenceStream
+from tensorzero.types.errors import GatewayError
+
+
+class NativeFace:
+    """The gateway's own request and answer."""
+
+    def parse(self, body: bytes) -> InferenceRequest:
+        return parse_inference_request(body)
+
+    def answer(self, answer: Answer) -> bytes:
+        return answer.to_native()
+
+    def chunks(self, stream: InferenceStream, *, error_json: bool) -> ChunkWriter:
+        return NativeChunks(stream, error_json)
+
+    def error(self, error: GatewayError, *, error_json: bool, include_raw_response: bool) -> bytes:
+        return error_body(error, error_json=error_json, include_raw_response=include_raw_response)
+
+
+class NativeChunks:
+    """Writes the chunks of one stream: the ids and the variant's name are in each."""
+
+    def __init__(self, stream: InferenceStream, error_json: bool) -> None:
+        inference = stream.inference
+        self.head: dict[str, Any] = {
+            "inference_id": inference.id,
+            "episode_id": inference.episode_id,
+            "variant_name": stream.variant_name,
+        }
+        self.json = stream.json
+        self.error_json = error_json
+        self.wants_raw_data = inference.request.wants_raw_data
+
+    def __call__(self, event: StreamEvent) -> bytes:
+        if isinstance(event, StreamError):
+            return self._error(event)
+        chunk = dict(self.head)
+        if isinstance(event, AnswerChunk):
+            if self.json:
+                chunk["raw"] = event.raw
+            else:
+                chunk["content"] = [block.to_json() for block in event.content]
+            if self.wants_raw_data:
+                chunk.update(event.extra)
+            return orjson.dumps(chunk)
+        return self._last(chunk, event)
+
+    def _last(self, chunk: dict[str, Any], event: LastChunk) -> bytes:
+        if self.json:
+            chunk["raw"] = ""
+        else:
+            chunk["content"] = []
+        chunk["usage"] = event.usage.to_json()
+        if event.finish_reason is not None:
+            chunk["finish_reason"] = event.finish_reason
+        whole = event.aggregated
+        if isinstance(whole, JsonOutput):
+            chunk["aggregated_response"] = whole.to_json()
+        elif whole is not None:
+            chunk["aggregated_response"] = [block.to_json() for block in whole]
+        return orjson.dumps(chunk)
+
+    def _error(self, event: StreamError) -> bytes:
+        chunk: dict[str, Any] = {"error": str(event.error)}
+        if self.error_json:
+            chunk["error_json"] = event.error.to_json()
+        if event.raw_chunk is not None:
+            chunk["raw_chunk"] = event.raw_chunk
+        return orjson.dumps(chunk, default=str)

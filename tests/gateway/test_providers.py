@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import httpx
@@ -328,6 +329,24 @@ def test_a_provider_that_closes_after_each_answer(scripted: Api, upstream: Upstr
     for _ in range(8):
         scripted.ok(model_name="m")
     assert len(upstream.seen) == 8
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_calls_one_after_the_other_share_a_connection(
+    scripted: Api, upstream: Upstream, is_stream: bool
+) -> None:
+    """Streams too, though the end of their body comes in a packet after their last event."""
+    late = stream(delta(content="a"), DONE, end=[0.01, b"0\r\n\r\n"])
+    upstream.say(late if is_stream else answer(COMPLETION))
+    before = upstream.connections
+    for _ in range(12):
+        if is_stream:
+            scripted.stream(model_name="m")
+            time.sleep(0.05)
+        else:
+            scripted.ok(model_name="m")
+    # Some may be left over from the test before, and be closed while this one runs.
+    assert upstream.connections - before <= 3
 
 
 def test_a_large_answer(scripted: Api, upstream: Upstream) -> None:

@@ -166,6 +166,17 @@ def test_no_time_at_all(level: str, streams: bool) -> None:
     assert asked.counts() == {"p": 0}
 
 
+def test_no_time_is_too_little_for_a_call_that_never_waits() -> None:
+    async def call() -> str:
+        return "done"
+
+    async def run() -> str:
+        return await bounded(call(), complete(0), stream=False, error=ModelTimeout, name="m")
+
+    with pytest.raises(ModelTimeout):
+        asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     ("milliseconds", "text"),
     [(1, "1ms"), (400, "400ms"), (1000, "1s"), (1200, "1.2s"), (2000, "2s"), (90500, "90.5s")],

@@ -95,6 +95,15 @@ def test_every_kind_of_delta() -> None:
     assert chunks[-1].raw_usage == RawUsage(MODEL_INFERENCE_ID, "openai", "chat_completions", USAGE)
 
 
+def test_the_order_within_a_delta() -> None:
+    (one,) = items(delta(tool_calls=[tool(0, "a", "f", "")], content="text", reasoning="why"))
+    assert one.content == [
+        ThoughtChunk("1", "why", provider_type="openai"),
+        TextChunk("0", "text"),
+        ToolCallChunk("a", "f", ""),
+    ]
+
+
 def test_the_merged_answer() -> None:
     merger = StreamMerger(json=False)
     for one in items(*EVENTS):

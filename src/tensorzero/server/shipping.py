@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -95,22 +94,28 @@ class ShipperProcess:
         sink.database.close()
 
     async def _ship(self, sink: PreparedDatabase, shipper: Shipper, adoption: Adoption) -> None:
+        """Until there is nothing more to come; then for ``DRAIN_S`` at most."""
         finish = asyncio.Event()
-        tasks = [
-            asyncio.create_task(self._finish(finish)),
-            asyncio.create_task(sink.prepare_late()),
-            asyncio.create_task(adoption.run(self.stop)),
-        ]
+        finishing = asyncio.create_task(self._finish(finish))
+        preparing = asyncio.create_task(sink.prepare_late())
+        tasks = [finishing, preparing]
         try:
-            await shipper.run(finish)
-            waiting = await shipper.drain(DRAIN_S)
+            await asyncio.wait({finishing, preparing}, return_when=asyncio.FIRST_COMPLETED)
+            if sink.prepared:
+                tasks.append(asyncio.create_task(adoption.run(self.stop)))
+                await shipper.run(finish)
+                await shipper.drain(DRAIN_S)
         finally:
             for task in tasks:
                 task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(*tasks, return_exceptions=True)
-        if waiting:
-            log.warning("%d rows wait in the spool for the next start", waiting)
+            await asyncio.gather(*tasks, return_exceptions=True)
+        waiting, complete = await shipper.waiting_rows()
+        if waiting or not complete:
+            log.warning(
+                "%s%d rows wait in the spool for the next start",
+                "" if complete else "more than ",
+                waiting,
+            )
 
     async def _finish(self, finish: asyncio.Event) -> None:
         """Workers finish their requests after they were told to stop: their rows come too."""

@@ -44,17 +44,19 @@ class Quarantine:
         self._known.add(token)
         self.count += 1
 
-    def add_damage(self, segment: Path, damage: Damage) -> None:
-        """Keep bytes of a segment that cannot be read. Raises ``OSError``."""
+    def add_damage(self, segment: Path, damage: Damage) -> bool:
+        """Keep bytes of a segment that cannot be read; tells whether they are new. Raises
+        ``OSError``."""
         name = f"{segment.parent.name}-{segment.stem}-{damage.start}.bin"
         file = self._folder() / name
         if file.exists() and file.stat().st_size == len(damage.content):
-            return
+            return False
         with open(file, "wb") as output:
             output.write(damage.content)
             output.flush()
             os.fsync(output.fileno())
         self.count += 1
+        return True
 
     def _folder(self) -> Path:
         if not self.path.exists():

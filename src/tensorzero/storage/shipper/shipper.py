@@ -193,6 +193,8 @@ class Shipper:
             self._signal.clear()
             found = await asyncio.to_thread(self.spool.gather, batch)
             if not batch.ranges:
+                # Nothing is left, whoever may have asked for it.
+                self._waiting.clear()
                 self._report(idle=True)
                 await self._pause(stopping, LOOK_S)
                 return None
@@ -289,7 +291,8 @@ class Shipper:
             log.info("the database takes rows again")
             self.last_error = None
         for writer, position in list(self._waiting.items()):
-            if self.spool.shipped.get(writer, Position(0)) >= position:
+            gone = writer not in self.spool.read
+            if gone or self.spool.shipped.get(writer, Position(0)) >= position:
                 del self._waiting[writer]
         self._report(idle=False)
         async with self._acknowledgement:
@@ -312,8 +315,8 @@ class Shipper:
         batch = flight.batch
         if batch.frames or batch.damage:
             for path, damage in batch.damage:
-                log.error("damaged bytes in %s are kept in the quarantine", path)
-                self.quarantine.add_damage(path, damage)
+                if self.quarantine.add_damage(path, damage):
+                    log.error("damaged bytes in %s are kept in the quarantine", path)
             if not flight.begun:
                 self.spool.sync(batch)
                 if flight.compare:

@@ -69,9 +69,9 @@ class StateFile:
                 os.posix_fallocate(self._fd, 0, 2 * SLOT_BYTES)
                 os.fsync(self._fd)
                 sync_directory(path.parent)
-        except OSError:
+        except OSError as error:
             os.close(self._fd)
-            raise
+            raise OSError(error.errno, error.strerror, str(path)) from None
         self._sequence = 0
         self.lost = False
         """Both slots are damaged: what the database has must be found out by comparing."""

@@ -6,9 +6,6 @@ import argparse
 import sys
 from typing import Any
 
-from tensorzero.config.errors import ConfigErrors
-from tensorzero.config.load import load
-
 EPILOG = """\
 Every fault is reported, one line each, with its file and key. The database and the network are
 not touched; `tensorzero gateway --validate-and-exit` tries the database too.
@@ -43,6 +40,10 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Report what is wrong; returns the exit status."""
+    # Not at the top: other commands, and --help, need not wait for it to load.
+    from tensorzero.config.errors import ConfigErrors
+    from tensorzero.config.load import load
+
     try:
         config = load(arguments.config_file, check_credentials=not arguments.no_credentials)
     except ConfigErrors as error:

@@ -244,6 +244,7 @@ def test_shadowing_keeps_what_was_loaded_from_disk(tmp_path: Path) -> None:
             1,
         ),
         ("{% for x in y %}{% extends 'a' %}{% endfor %}", "`extends` must stand outside", 1),
+        ("{% set x %}{% extends 'a' %}{% endset %}", "`extends` must stand outside", 1),
         ("{{ '\\ud800' }}", "bad string escape", 1),
         ("{{ 340282366920938463463374607431768211456 }}", "invalid integer", 1),
         ("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "nested too deeply", 1),

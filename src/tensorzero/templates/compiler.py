@@ -91,6 +91,7 @@ class _Compiler(ExpressionCompiler):
         self.body: list[ast.stmt] = []
         self.pending: list[ast.expr] = []
         self.in_loop = False
+        self.captures = 0
         self.extends = False
         self.at_root = False
         self.namespace.update(
@@ -136,11 +137,10 @@ class _Compiler(ExpressionCompiler):
         parameters: tuple[str, ...],
         write: Callable[[], None],
         root: bool = False,
-        in_loop: bool = False,
     ) -> None:
         """Write a function's body apart from the one being written."""
         kept = (self.body, self.pending, self.in_loop, self.at_root, self.at)
-        self.body, self.pending, self.in_loop, self.at_root = [], [], in_loop, root
+        self.body, self.pending, self.in_loop, self.at_root = [], [], False, root
         write()
         self.functions.append(self.function(name, parameters, self.body))
         self.body, self.pending, self.in_loop, self.at_root, self.at = kept
@@ -283,7 +283,9 @@ class _Compiler(ExpressionCompiler):
         outer, value = self.fresh("outer"), self.fresh("captured")
         self.body.append(self.assign(outer, self.name("out")))
         self._new_output()
+        self.captures += 1
         self._statements(body)
+        self.captures -= 1
         text = self.call("join_texts", self.name("out"))
         self.body.append(self.assign(value, self.call("captured", self.name("state"), text)))
         self.body.append(self.assign("out", self.name(outer)))
@@ -490,7 +492,7 @@ class _Compiler(ExpressionCompiler):
             self.body.append(self.assign(self.entry_target("frame", alias), value))
 
     def _extends(self, node: nodes.Extends) -> None:
-        if not self.at_root or self.in_loop or self.filtered:
+        if not self.at_root or self.in_loop or self.captures:
             raise _Refused("`extends` must stand outside of loops, macros and blocks", node.lineno)
         name = self.expression(node.template)
         self.move_to(node.lineno)
@@ -514,7 +516,7 @@ class _Compiler(ExpressionCompiler):
             "render_block", self.name("state"), self.name("frame"), self.constant(node.name),
             self.name("BLOCKS"),
         )  # fmt: skip
-        if self.extends and self.at_root:
+        if self.extends and self.at_root:  # where `parent` is known
             call = self.either(self.is_none("parent"), call, self.constant(""))
         self._write(call)
 

@@ -196,19 +196,10 @@ class _Parser(Parser):
         test: nodes.Expr = nodes.Test(node, name, args, kwargs, dyn_args, dyn_kwargs, lineno=line)
         return nodes.Not(test, lineno=line) if negated else test
 
-    def parse_tuple(
-        self,
-        simplified: bool = False,
-        with_condexpr: bool = True,
-        extra_end_rules: tuple[str, ...] | None = None,
-        explicit_parentheses: bool = False,
-        with_namespace: bool = False,
-    ) -> nodes.Expr:
-        if not (simplified or explicit_parentheses):
-            return self.parse_expression(with_condexpr)
-        return super().parse_tuple(
-            simplified, with_condexpr, extra_end_rules, explicit_parentheses, with_namespace
-        )
+    def parse_tuple(self, *args: Any, **kwargs: Any) -> nodes.Expr:
+        if kwargs.get("simplified") or kwargs.get("explicit_parentheses"):
+            return super().parse_tuple(*args, **kwargs)
+        return self.parse_expression(kwargs.get("with_condexpr", True))
 
     def parse_set(self) -> nodes.Assign | nodes.AssignBlock:
         line = next(self.stream).lineno

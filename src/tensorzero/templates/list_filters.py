@@ -99,8 +99,8 @@ def last(_: State, value: Value, /) -> Value:
 def reverse(state: State, value: Value, /) -> Value:
     if isinstance(value, str):
         return str(value)[::-1]
-    if value is None:
-        return None
+    if value is None or type(value) is Undefined:
+        return value
     plain = isinstance(value, TemplateObject) and not value.is_map
     if plain or isinstance(value, (int, float)):
         raise invalid(f"cannot reverse values of type {kind_of(value)}")

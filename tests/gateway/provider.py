@@ -2,7 +2,7 @@
 
 The model name says how: ``ok``, ``status-500``, ``garbage``, ``cut``, ``slow``, ``cut-stream``,
 ``echo-key``; a test may also put an answer of its own under a model's name in ``scripts``. GET
-serves what is in ``files``.
+serves what is in ``files``, paths that begin with ``/slow`` after seven seconds.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ class _Handler(BaseHTTPRequestHandler):
         if found is None:
             self._answer(404, b"no such file", "text/plain")
         else:
+            if self.path.startswith("/slow"):
+                time.sleep(7)
             self._answer(200, found[1], found[0])
 
     def _follow(self, script: Script) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +266,16 @@ def test_a_file_that_is_missing_costs_neither_answer_nor_row(api: Api) -> None:
     assert blocks(api, answer) == [text("look")]
     rendered = api.model_row(answer["inference_id"])["input_messages"]
     assert rendered == [{"role": "user", "content": [text("look")]}]
+
+
+def test_a_file_that_is_slow_holds_the_answer_up_for_five_seconds_only(api: Api) -> None:
+    """The record then does without it."""
+    api.provider.files["/slow.png"] = ("image/png", PNG)
+    block = {"type": "file", "file_type": "url", "url": f"{api.provider.origin}/slow.png"}
+    started = time.monotonic()
+    answer = api.ok(function_name="chat", input=user(text("look"), block))
+    assert 4.5 < time.monotonic() - started < 6.9
+    assert blocks(api, answer) == [text("look")]
 
 
 def test_a_fetch_that_fails_is_the_provider_s_failure(api: Api) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import signal
 import socket
 import time
@@ -16,6 +17,7 @@ import pytest
 import zstandard
 
 from gateway.api import HELLO, Api
+from gateway.provider import delta, ending
 
 BODY = json.dumps({"function_name": "chat", "input": HELLO}).encode()
 LIMIT = 104_857_600
@@ -374,6 +376,73 @@ def test_refusals_keep_the_connection(api: Api) -> None:
                 if field.lower().startswith(b"content-length:"):
                     length = int(field.split(b":")[1])
             assert reader.read(length)
+
+
+DIFFERENTIAL: list[tuple[bytes, bytes]] = [
+    (b"", BODY),
+    (b"", b""),
+    (b"", b'{"function_name":"nope","input":{}}'),
+    (b"", b'{"function_name":"chat","input":{},"stream":true}'),
+    (b"", b'{"model_name":"status-500","input":{},"stream":true}'),
+    (b"content-encoding: gzip\r\n", gzip.compress(BODY)),
+    (b"content-encoding: gzip\r\n", b"not gzip"),
+    (b"content-encoding: deflate\r\n", BODY),
+]
+UUID = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _exchange(
+    api: Api, target: str, headers: bytes, body: bytes
+) -> tuple[bytes, set[bytes], bytes]:
+    """Status line, header fields and body (unchunked), ids blotted out."""
+    with _raw(api) as link:
+        link.sendall(
+            f"POST {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n".encode()
+            + headers
+            + b"content-length: %d\r\n\r\n" % len(body)
+            + body
+        )
+        whole = link.makefile("rb").read()
+    head, _, rest = whole.partition(b"\r\n\r\n")
+    status, *fields = head.split(b"\r\n")
+    if b"transfer-encoding: chunked" in fields:
+        plain = b""
+        while rest:
+            size, _, rest = rest.partition(b"\r\n")
+            plain += rest[: int(size, 16)]
+            rest = rest[int(size, 16) + 2 :]
+        rest = plain
+    return (
+        status,
+        {field for field in fields if b"content-length" not in field},
+        UUID.sub(b"", rest),
+    )
+
+
+@pytest.mark.parametrize(("headers", "body"), DIFFERENTIAL)
+def test_both_protocols_answer_alike(api: Api, headers: bytes, body: bytes) -> None:
+    """What our own protocol hands over (here by an absolute target) is answered the same."""
+    own = _exchange(api, "/inference", headers, body)
+    other = _exchange(api, "http://x/inference", headers, body)
+    assert own == other
+
+
+def test_an_inference_that_was_handed_over_outlives_its_client(api: Api) -> None:
+    """Section 1.2, on the other protocol."""
+    api.provider.scripts["scripted"] = [delta(content="a"), 0.3, delta(content="b"), *ending()]
+    body = b'{"function_name":"chat","input":{},"stream":true,"tags":{"mark":"handed"}}'
+    with _raw(api) as link:
+        link.sendall(
+            b"POST http://x/inference HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+            + body
+        )
+        assert b"200 OK" in link.recv(4096)
+    ends = time.monotonic() + 30
+    query = "SELECT output FROM ChatInference WHERE tags['mark'] = 'handed'"
+    while not (rows := api.sql(query)):
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+    assert rows == [{"output": '[{"type":"text","text":"ab"}]'}]
 
 
 def test_a_chunked_body(api: Api) -> None:

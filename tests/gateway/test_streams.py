@@ -4,13 +4,38 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 
 from gateway.api import HELLO, Api, text
 from gateway.provider import CUT, USAGE, delta, ending, tool_call
+
+
+@pytest.fixture(scope="module")
+def quiet(api: Api) -> Iterator[Future[str]]:
+    """The text of a stream that is silent for 15.6 s, beside the other tests of this file."""
+    begun = threading.Event()
+    api.provider.scripts["second"] = [delta(content="a"), 15.6, delta(content="b"), *ending()]
+
+    def read() -> str:
+        body = {"model_name": "second", "input": HELLO, "stream": True}
+        with httpx.stream("POST", f"{api.url}/inference", json=body, timeout=60) as answer:
+            text = ""
+            for part in answer.iter_text():
+                text += part
+                begun.set()
+        return text
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(read)
+        assert begun.wait(30)
+        yield future
 
 
 def script(api: Api, *events: Any) -> None:
@@ -21,6 +46,7 @@ def contents(frames: list[Any]) -> list[dict[str, Any]]:
     return [block for frame in frames for block in frame.get("content", [])]
 
 
+@pytest.mark.usefixtures("quiet")
 def test_every_chunk(api: Api) -> None:
     """Checklist 39: ids in every chunk, usage and finish reason in the last alone."""
     script(
@@ -388,11 +414,9 @@ def test_deadlines_of_streams(api: Api) -> None:
     assert api.row(frames[0]["inference_id"])["output"] == [text("Hello"[:3] + "lo"[:2])]
 
 
-def test_a_silent_stream_is_kept_alive(api: Api) -> None:
+def test_a_silent_stream_is_kept_alive(quiet: Future[str]) -> None:
     """Section 13.1: a comment after 15 s of silence, and none while chunks come."""
-    script(api, delta(content="a"), 15.6, delta(content="b"), *ending())
-    answer = api.post(function_name="chat", stream=True)
-    lines = [line for line in answer.text.split("\n") if line]
+    lines = [line for line in quiet.result(timeout=60).split("\n") if line]
     assert lines[1] == ":"
     assert lines.count(":") == 1
     assert '"text":"b"' in lines[2]

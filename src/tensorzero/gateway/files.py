@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import logging
 import mimetypes
 from collections.abc import Mapping
@@ -20,6 +19,11 @@ from tensorzero.types.mime import sniff_mime_type
 from tzcore.client import ClientError, Pool
 
 log = logging.getLogger(__name__)
+
+RECORD_WAIT_S = 5.0
+"""How long an answer waits for its files to be fetched and stored."""
+LATE: set[asyncio.Task[None]] = set()
+"""Files that are being stored; kept here, since an event loop holds its tasks weakly."""
 
 M = TypeVar("M", InputMessage, Message)
 
@@ -141,18 +145,29 @@ class RequestFiles:
     async def store_all(self, given: Input) -> None:
         """Make every file block a pointer, and write what is not stored yet.
 
-        A file that cannot be fetched or written costs a log line, not the row.
+        A file that cannot be fetched or written, or not soon enough, costs a log line, not the
+        row: the answer waits for this. A write that has begun goes on all the same.
         """
-        for file in file_blocks(given):
-            if file.storage_path is not None:
-                continue  # a pointer, or content that came out of a store
-            try:
-                content = await self.resolve(file)
-                await self._store_one(file, content)
-            except BadFileFetch as error:
-                log.error("recording without a file: %s", error)
-            except (OSError, RuntimeError, binascii.Error, ValueError) as error:
-                log.error("a file could not be stored: %s", error)
+        # The others are pointers, or content that came out of a store.
+        new = [file for file in file_blocks(given) if file.storage_path is None]
+        if not new:
+            return
+        tasks = {asyncio.ensure_future(self._store(file)) for file in new}
+        LATE.update(tasks)
+        for task in tasks:
+            task.add_done_callback(LATE.discard)
+        _, late = await asyncio.wait(tasks, timeout=RECORD_WAIT_S)
+        if late:
+            log.error("recording does not wait for %d files any longer", len(late))
+
+    async def _store(self, file: File) -> None:
+        try:
+            content = await self.resolve(file)
+            await self._store_one(file, content)
+        except BadFileFetch as error:
+            log.error("recording without a file: %s", error)
+        except (OSError, RuntimeError, ValueError) as error:
+            log.error("a file could not be stored: %s", error)
 
     @staticmethod
     def recorded(messages: list[M]) -> list[M]:

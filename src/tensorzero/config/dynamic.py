@@ -7,9 +7,9 @@ from typing import Any
 
 from tensorzero.config.config import Config
 from tensorzero.config.function import FunctionConfig
-from tensorzero.config.read_templates import TemplateSources
 from tensorzero.config.read_variants import DYNAMIC_NAME, VariantReader
 from tensorzero.config.reader import Faults, Table
+from tensorzero.config.surroundings import Surroundings
 from tensorzero.config.variant import VariantConfig
 from tensorzero.templates import TemplateEngine, TemplateError
 from tensorzero.types.errors import ConfigError, DynamicTemplateLoad
@@ -25,17 +25,19 @@ def load_dynamic_variant(
     Raises ``Config`` with every fault, ``DynamicTemplateLoad`` for a template that does not parse.
     """
     faults = Faults()
-    sources = TemplateSources()
+    surroundings = Surroundings(
+        models=config.models,
+        embedding_models=frozenset(config.embedding_models),
+        global_ms=config.gateway.global_outbound_http_timeout_ms,
+        credentials=None,
+    )
+    sources = surroundings.sources
     reader = VariantReader(
         function_name=function.name,
         function_type=function.type,
         schemas=frozenset(function.schemas),
         has_tools=bool(function.tools),
-        models=config.models,
-        embedding_models=frozenset(config.embedding_models),
-        global_ms=config.gateway.global_outbound_http_timeout_ms,
-        sources=sources,
-        credentials=None,
+        surroundings=surroundings,
     )
     variant = reader.read(NAME, Table(dict(table), "internal_dynamic_variant_config", faults))
     if faults.errors or variant is None:

@@ -38,6 +38,7 @@ from tensorzero.config.reader import Faults, Table
 from tensorzero.config.served import unserved_providers, unserved_variants
 from tensorzero.config.shorthand import ShorthandModels
 from tensorzero.config.snapshot import make_snapshot
+from tensorzero.config.surroundings import Surroundings
 from tensorzero.templates import TemplateEngine, TemplateError
 
 log = logging.getLogger(__name__)
@@ -94,14 +95,8 @@ def _build(
     embedding_models = read_embedding_models(root, credentials, global_ms)
     tools = read_tools(root)
     metrics = read_metrics(root)
-    reader = FunctionReader(
-        tools=tools,
-        metrics=metrics,
-        models=models,
-        embedding_models=frozenset(embedding_models),
-        global_ms=global_ms,
-        credentials=credentials,
-    )
+    surroundings = Surroundings(models, frozenset(embedding_models), global_ms, credentials)
+    reader = FunctionReader(tools=tools, metrics=metrics, surroundings=surroundings)
     functions = reader.read(root)
     evaluations = read_evaluations(root, functions, reader.evaluator_reader)
     functions = {**functions, **reader.evaluator_reader.judges}
@@ -113,13 +108,13 @@ def _build(
     root.finish()
     check_namespaces(functions, models, faults)
     if captured_templates is not None:
-        reader.sources.texts.update(
+        surroundings.sources.texts.update(
             {
                 name: captured_templates[name]
-                for name in captured_templates.keys() - reader.sources.texts.keys()
+                for name in captured_templates.keys() - surroundings.sources.texts.keys()
             }
         )
-    engine, extra_templates = _compile(reader.sources, paths.base_path, faults)
+    engine, extra_templates = _compile(surroundings.sources, paths.base_path, faults)
     if faults.errors:
         raise ConfigErrors(faults.errors)
     extra_templates = extra_templates if captured_templates is None else captured_templates

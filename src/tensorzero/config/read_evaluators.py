@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, cast
 
-from tensorzero.config.credential_defaults import CredentialReader
 from tensorzero.config.evaluation import (
     EvaluationConfig,
     EvaluatorConfig,
@@ -21,13 +20,12 @@ from tensorzero.config.evaluation import (
 )
 from tensorzero.config.function import FunctionConfig
 from tensorzero.config.metric import MetricConfig
-from tensorzero.config.model import ModelConfig
 from tensorzero.config.paths import LoadedFile
 from tensorzero.config.pattern import Pattern
 from tensorzero.config.read_judges import read_judge
 from tensorzero.config.read_parts import F32_MAX
-from tensorzero.config.read_templates import TemplateSources
 from tensorzero.config.reader import Table
+from tensorzero.config.surroundings import Surroundings
 
 EVALUATOR_TYPES = ("exact_match", "llm_judge", "regex", "tool_use", "typescript")
 BEHAVIORS = ("none", "any", "none_of", "any_of", "all_of")
@@ -38,22 +36,9 @@ DIRECTIONS = ("min", "max")
 class EvaluatorReader:
     """Reads evaluators, and makes the metrics and judge functions that they add."""
 
-    def __init__(
-        self,
-        *,
-        metrics: dict[str, MetricConfig],
-        models: Mapping[str, ModelConfig],
-        embedding_models: frozenset[str],
-        global_ms: int,
-        sources: TemplateSources,
-        credentials: CredentialReader,
-    ) -> None:
+    def __init__(self, metrics: dict[str, MetricConfig], surroundings: Surroundings) -> None:
         self.metrics = metrics
-        self.models = models
-        self.embedding_models = embedding_models
-        self.global_ms = global_ms
-        self.sources = sources
-        self.credentials = credentials
+        self.surroundings = surroundings
         self.judges: dict[str, FunctionConfig] = {}
 
     def read(
@@ -115,11 +100,7 @@ class EvaluatorReader:
             evaluators_path=f"{owner.path}.evaluators",
             serialized=form == "serialized",
             score=value_type,
-            models=self.models,
-            embedding_models=self.embedding_models,
-            global_ms=self.global_ms,
-            sources=self.sources,
-            credentials=self.credentials,
+            surroundings=self.surroundings,
         )
         return LLMJudgeConfig(
             function_name,

@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, cast
 
-from tensorzero.config.credential_defaults import CredentialReader
 from tensorzero.config.evaluation import EvaluatorConfig
 from tensorzero.config.function import FunctionConfig
 from tensorzero.config.metric import MetricConfig
-from tensorzero.config.model import ModelConfig
 from tensorzero.config.read_evaluators import EvaluatorReader
 from tensorzero.config.read_experimentation import read_experimentation
 from tensorzero.config.read_schemas import read_schema
-from tensorzero.config.read_templates import ROLES, TemplateSources
+from tensorzero.config.read_templates import ROLES
 from tensorzero.config.read_variants import VariantReader
 from tensorzero.config.reader import Table
+from tensorzero.config.surroundings import Surroundings
 from tensorzero.config.variant import (
     BestOfNConfig,
     ChatCompletionConfig,
@@ -30,36 +29,20 @@ from tensorzero.types.tools import FunctionTool, ToolChoice
 
 
 class FunctionReader:
-    """Reads functions; ``sources`` collects the texts of their templates.
-
-    ``judges`` are the functions that evaluators add, ``evaluators`` those of each function.
-    """
+    """Reads functions; ``evaluators`` are those of each, ``evaluator_reader`` holds the judge
+    functions that they add."""
 
     def __init__(
         self,
         *,
         tools: Mapping[str, FunctionTool],
         metrics: dict[str, MetricConfig],
-        models: Mapping[str, ModelConfig],
-        embedding_models: frozenset[str],
-        global_ms: int,
-        credentials: CredentialReader,
+        surroundings: Surroundings,
     ) -> None:
         self.tools = tools
         self.metrics = metrics
-        self.models = models
-        self.embedding_models = embedding_models
-        self.global_ms = global_ms
-        self.credentials = credentials
-        self.sources = TemplateSources()
-        self.evaluator_reader = EvaluatorReader(
-            metrics=metrics,
-            models=models,
-            embedding_models=embedding_models,
-            global_ms=global_ms,
-            sources=self.sources,
-            credentials=credentials,
-        )
+        self.surroundings = surroundings
+        self.evaluator_reader = EvaluatorReader(metrics, surroundings)
         self.evaluators: dict[str, dict[str, EvaluatorConfig]] = {}
         self._weighted: list[str] = []
 
@@ -99,11 +82,7 @@ class FunctionReader:
             function_type=kind,
             schemas=frozenset(schemas),
             has_tools=bool(tools),
-            models=self.models,
-            embedding_models=self.embedding_models,
-            global_ms=self.global_ms,
-            sources=self.sources,
-            credentials=self.credentials,
+            surroundings=self.surroundings,
         )
         variants = reader.read_all(table)
         declared = table.value.get("variants")

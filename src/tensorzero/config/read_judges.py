@@ -5,19 +5,16 @@ Source: the contract's configuration page, section 10.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from tensorzero.config.credential_defaults import CredentialReader
 from tensorzero.config.experimentation import ExperimentationConfig, StaticExperimentation
 from tensorzero.config.function import FunctionConfig
-from tensorzero.config.model import ModelConfig
 from tensorzero.config.paths import LoadedFile
 from tensorzero.config.read_params import read_params
 from tensorzero.config.read_parts import read_timeouts
-from tensorzero.config.read_templates import TemplateSources
 from tensorzero.config.read_variants import VariantReader
 from tensorzero.config.reader import Table
+from tensorzero.config.surroundings import Surroundings
 from tensorzero.config.variant import VariantTemplate
 from tensorzero.types.params import JsonMode
 from tensorzero.types.schema import JSONSchema
@@ -63,11 +60,7 @@ def read_judge(
     evaluators_path: str,
     serialized: bool,
     score: str,
-    models: Mapping[str, ModelConfig],
-    embedding_models: frozenset[str],
-    global_ms: int,
-    sources: TemplateSources,
-    credentials: CredentialReader,
+    surroundings: Surroundings,
 ) -> FunctionConfig:
     """The judge function of one evaluator; only its active variant is ever sampled."""
     reader = _JudgeVariantReader(
@@ -75,11 +68,7 @@ def read_judge(
         function_type="json",
         schemas=frozenset({"user"}) if serialized else frozenset(),
         has_tools=False,
-        models=models,
-        embedding_models=embedding_models,
-        global_ms=global_ms,
-        sources=sources,
-        credentials=credentials,
+        surroundings=surroundings,
     )
     variants = reader.read_all(evaluator)
     tables = evaluator.value.get("variants")
@@ -112,7 +101,7 @@ class _JudgeVariantReader(VariantReader):
 
     def _common(self, table: Table) -> dict[str, Any]:
         table.boolean("active")
-        return {"timeouts": read_timeouts(table, self.global_ms)}
+        return {"timeouts": read_timeouts(table, self.surroundings.global_ms)}
 
     def _candidates(self, table: Table) -> tuple[str, ...]:
         return table.strings("candidates") or ()
@@ -132,13 +121,13 @@ class _JudgeVariantReader(VariantReader):
         instructions = table.raw("system_instructions", required=True)
         key = f"{self.function_name}::{name}::system"
         if isinstance(instructions, LoadedFile) and instructions:
-            self.sources.judges[key] = instructions.content + "\n"
+            self.surroundings.sources.judges[key] = instructions.content + "\n"
             path = table.at("system_instructions")
-            self.sources.implicit.append((path, "system", key))
+            self.surroundings.sources.implicit.append((path, "system", key))
         templates["system"] = VariantTemplate("system", key, True, False)
         if "user" in self.schemas:
             key = f"{self.function_name}::{name}::user"
-            self.sources.judges[key] = USER_TEMPLATE
+            self.surroundings.sources.judges[key] = USER_TEMPLATE
             templates["user"] = VariantTemplate("user", key, True, True)
         return templates
 

@@ -10,9 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, cast
 
-from tensorzero.config.credential_defaults import CredentialReader
 from tensorzero.config.locations import LocationError
-from tensorzero.config.model import ModelConfig
 from tensorzero.config.paths import LoadedFile
 from tensorzero.config.provider_types import EMBEDDING_SHORTHANDS
 from tensorzero.config.read_params import U32, read_params
@@ -25,9 +23,10 @@ from tensorzero.config.read_parts import (
     read_retries,
     read_timeouts,
 )
-from tensorzero.config.read_templates import TemplateSources, read_templates
+from tensorzero.config.read_templates import read_templates
 from tensorzero.config.reader import Table
 from tensorzero.config.shorthand import is_shorthand, shorthand_options
+from tensorzero.config.surroundings import Surroundings
 from tensorzero.config.timeouts import NO_TIMEOUTS, TimeoutsConfig
 from tensorzero.config.variant import (
     BestOfNConfig,
@@ -63,21 +62,13 @@ class VariantReader:
         function_type: str,
         schemas: frozenset[str],
         has_tools: bool,
-        models: Mapping[str, ModelConfig],
-        embedding_models: frozenset[str],
-        global_ms: int,
-        sources: TemplateSources,
-        credentials: CredentialReader | None,
+        surroundings: Surroundings,
     ) -> None:
         self.function_name = function_name
         self.function_type = function_type
         self.schemas = schemas
         self.has_tools = has_tools
-        self.models = models
-        self.embedding_models = embedding_models
-        self.global_ms = global_ms
-        self.sources = sources
-        self.credentials = credentials
+        self.surroundings = surroundings
         self.candidate_timeouts: dict[str, int] = {}
 
     def read_all(self, owner: Table) -> dict[str, VariantConfig]:
@@ -122,7 +113,7 @@ class VariantReader:
         if weight is not None and weight < 0:
             table.fault(f"`{table.path}`: `weight` must be non-negative", "weight")
         return {
-            "timeouts": read_timeouts(table, self.global_ms),
+            "timeouts": read_timeouts(table, self.surroundings.global_ms),
             "namespace": read_namespace(table),
             "weight": weight,
         }
@@ -172,12 +163,14 @@ class VariantReader:
         model = table.string("model", required=True)
         if model is None:
             return ""
-        if is_shorthand(model) and model not in self.models:
+        if model in self.surroundings.models:
+            return model
+        if is_shorthand(model):
             try:
                 shorthand_options(model)
             except ValueError as error:
                 table.error(str(error), "model")
-        elif model not in self.models:
+        else:
             table.error(
                 f"Model name '{model}' not found in model table: add `[models.{_quoted(model)}]`, or "
                 "use a shorthand such as `openai::gpt-5-mini`"
@@ -199,7 +192,7 @@ class VariantReader:
         }
 
     def _templates(self, name: str, table: Table) -> dict[str, VariantTemplate]:
-        return read_templates(table, self.function_name, self.schemas, self.sources)
+        return read_templates(table, self.function_name, self.schemas, self.surroundings.sources)
 
     def _check_json_mode(
         self, name: str, mode: JsonMode | None, table: Table, part: str | None
@@ -253,7 +246,7 @@ class VariantReader:
     def _embedding_model(self, table: Table) -> str:
         """A configured model, or a shorthand whose credential is there now."""
         name = table.string("embedding_model", required=True)
-        if name is None or name in self.embedding_models:
+        if name is None or name in self.surroundings.embedding_models:
             return name or ""
         if not name.startswith(EMBEDDING_SHORTHANDS):
             table.fault(
@@ -261,9 +254,9 @@ class VariantReader:
                 f"`{name}`",
                 "embedding_model",
             )
-        elif self.credentials is not None:
+        elif self.surroundings.credentials is not None:
             try:
-                self.credentials.default(name.partition("::")[0])
+                self.surroundings.credentials.default(name.partition("::")[0])
             except LocationError as error:
                 table.error(str(error), "embedding_model")
         return name
@@ -277,7 +270,7 @@ class VariantReader:
             variant = variants[owner]
             table = tables[owner]
             for key in ("non_streaming.total_ms", "streaming.ttft_ms"):
-                check_limit(table, key, milliseconds, self.global_ms)
+                check_limit(table, key, milliseconds, self.surroundings.global_ms)
             candidates = getattr(variant, "candidates", ())
             for name in dict.fromkeys(candidates):
                 candidate = variants.get(name)

@@ -56,7 +56,7 @@ def test_a_pasted_key_is_refused_and_not_shown(folder: Folder) -> None:
         ("'env::UNSET'", "API key missing for provider OpenAI: Environment variable `UNSET` is"),
         ("{default='env::UNSET', fallback='none'}", "Environment variable `UNSET` is missing"),
         ("{default='dynamic::k', fallback='env::UNSET'}", "variable `UNSET` is missing"),
-        ("'path::/nowhere'", "Failed to read credentials file - No such file or directory"),
+        ("'path::/nowhere'", "Failed to read credentials file - No such file or directory: `/nowhere`"),
         ("'path_from_env::UNSET'", "variable `UNSET` for credentials path is missing"),
         ("'sdk'", "Invalid api_key_location for OpenAI provider"),
         ("{default='dynamic::k', fallback='sdk'}", "Invalid api_key_location for OpenAI provider"),

@@ -53,7 +53,10 @@ def load(
     """
     skipped: list[str] = []
     files = find_files(pattern, skipped.append)
-    return _build(read_files(files), environ, check_credentials, skipped)
+    merged = read_files(files)
+    if not merged.table:
+        log.info("the configuration is empty: no functions, models by shorthand only")
+    return _build(merged, environ, check_credentials, skipped)
 
 
 def load_captured(captured: bytes, *, environ: Mapping[str, str] = os.environ) -> Config:

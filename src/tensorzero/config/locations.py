@@ -105,4 +105,6 @@ def read_location(
         return FileCredential(Path(path).read_bytes().decode())
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or "not a UTF-8 file"
-        raise CredentialMissing(provider, f"Failed to read credentials file - {reason}") from None
+        raise CredentialMissing(
+            provider, f"Failed to read credentials file - {reason}: `{path}`"
+        ) from None

@@ -1,7 +1,9 @@
 """Regular expressions of evaluators: RE2's language, searched in linear time.
 
-The engine is the one behind ``jsonschema-rs`` (no look-around, no back-references, Unicode).
-Where its wheel is missing, Python's own serves, which would accept more.
+The engine is the one behind ``jsonschema-rs`` (no look-around, no back-references). It reads
+ECMAScript's dialect, so what RE2 means otherwise is spelled out before: ``.`` and the flag ``s``,
+and the classes ``\\d``, ``\\s``, ``\\w``, which are Unicode's. Where the engine's wheel is missing,
+Python's own serves, which would accept more.
 """
 
 from __future__ import annotations
@@ -13,6 +15,64 @@ try:
     import jsonschema_rs
 except ImportError:  # no wheel for this platform
     jsonschema_rs = None  # type: ignore[assignment]  # the seam below asks for None
+
+_WORD = r"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}"
+_IN_CLASS = {
+    "d": r"\p{Nd}",
+    "D": r"\P{Nd}",
+    "s": r"\p{White_Space}",
+    "S": r"\P{White_Space}",
+    "w": _WORD,
+}
+_OUTSIDE = {**_IN_CLASS, "w": f"[{_WORD}]", "W": f"[^{_WORD}]"}
+_ANY = r"[\p{White_Space}\P{White_Space}]"
+_FLAGS = re.compile(r"\(\?([a-zA-Z]*)(?:-([a-zA-Z]*))?([:)])")
+
+
+def to_ecmascript(text: str) -> str:
+    """The expression in the engine's dialect."""
+    out: list[str] = []
+    dot_all, groups, in_class, at = False, [], False, 0
+    while at < len(text):
+        char = text[at]
+        flags = None if in_class else _FLAGS.match(text, at)
+        if char == "\\" and at + 1 < len(text):
+            following = text[at + 1]
+            meaning = (_IN_CLASS if in_class else _OUTSIDE).get(following)
+            out.append(char + following if meaning is None else meaning)
+            at += 2
+            continue
+        if flags is not None:
+            if flags[3] == ":":
+                groups.append(dot_all)
+            dot_all = (dot_all or "s" in flags[1]) and "s" not in (flags[2] or "")
+            out.append(flags[0])
+            at = flags.end()
+            continue
+        if in_class:
+            in_class = char != "]"
+        elif char == "[":
+            in_class = True
+            for opening in ("[^]", "[]"):  # a bracket that comes first stands for itself
+                if text.startswith(opening, at):
+                    out.append(opening.replace("]", r"\]"))
+                    at += len(opening)
+                    break
+            else:
+                out.append(char)
+                at += 1
+            continue
+        elif char == "(":
+            groups.append(dot_all)
+        elif char == ")" and groups:
+            dot_all = groups.pop()
+        elif char == ".":
+            out.append(_ANY if dot_all else r"[^\n]")
+            at += 1
+            continue
+        out.append(char)
+        at += 1
+    return "".join(out)
 
 
 class Pattern:
@@ -33,7 +93,8 @@ class Pattern:
             return
         try:
             validator = jsonschema_rs.validator_for(
-                {"type": "string", "pattern": text}, pattern_options=jsonschema_rs.RegexOptions()
+                {"type": "string", "pattern": to_ecmascript(text)},
+                pattern_options=jsonschema_rs.RegexOptions(),
             )
         except ValueError:
             raise ValueError(

@@ -42,6 +42,7 @@ cdef enum:
     MAX_HEADERS = 512
     MAX_INTERIM_ANSWERS = 100
     MAX_REDIRECTS = 10
+    MAX_ORIGINS = 1024              # remembered, unless more have connections
     STREAM_PAUSE_BYTES = 1048576    # unread bytes of a stream at which reading pauses ...
     STREAM_RESUME_BYTES = 262144    # ... and at which it goes on
 
@@ -992,6 +993,8 @@ cdef class Pool:
             port = 443 if parts.scheme == "https" else 80
         key = (parts.scheme, host, port)
         if key not in self.origins:
+            if len(self.origins) >= MAX_ORIGINS:
+                self.forget_origins()
             proxy = proxy_from_environment(*key) if self.trust_env else None
             self.origins[key] = Origin(self, parts.scheme, host, port, proxy)
         server = self.origins[key]
@@ -1027,6 +1030,13 @@ cdef class Pool:
         target.removed = removed
         target.static_head = line + b"".join(lines)
         return target
+
+    cdef int forget_origins(self) except -1:
+        """Drop those without connections: hosts of files come from requests, and could be any."""
+        for key, server in list(self.origins.items()):
+            if (<Origin>server).count == 0 and not (<Origin>server).waiters:
+                del self.origins[key]
+        return 0
 
     async def request(self, Target target not None, bytes body not None, *,
                       bytes method not None=b"POST", bytes headers not None=b"", timeout_s=None):
@@ -1150,7 +1160,8 @@ cdef class Pool:
         try:
             url = urljoin(target.url, location.decode("utf-8").strip())
             onward = self.make_target(url, [], target.removed)
-            same_origin = onward.server is target.server
+            same_origin = (onward.port == target.port and onward.host == target.host
+                           and onward.scheme == target.scheme)
             if not same_origin:
                 dropped.update(SECRET_FIELDS)
                 dropped.add("host")

@@ -10,6 +10,9 @@ from tensorzero.models.model import Model, Route
 from tensorzero.providers.base import ProviderContext
 from tensorzero.providers.registry import make_provider
 
+MAX_SHORTHANDS = 512
+"""Names come from requests: the table keeps so many of them, and makes the others anew."""
+
 
 class ModelTable:
     """Finds a model by the name that a request or a variant uses."""
@@ -23,6 +26,7 @@ class ModelTable:
         self.context = context
         self.shorthands = shorthands
         self._models = {name: self._make(config) for name, config in models.items()}
+        self._made: dict[str, Model] = {}
 
     def _make(self, config: ModelConfig) -> Model:
         routes = tuple(
@@ -34,11 +38,14 @@ class ModelTable:
         """The model, or ``None``; raises ``ApiKeyMissing`` for a shorthand without its key."""
         model = self._models.get(name)
         if model is None:
+            model = self._made.get(name)
+        if model is None:
             config = self.shorthands.get(name)
             if config is None:
                 return None
-            model = self._models[name] = self._make(config)
-            self._bound()
+            if len(self._made) >= MAX_SHORTHANDS:
+                del self._made[next(iter(self._made))]
+            model = self._made[name] = self._make(config)
         return model
 
     def exists(self, name: str) -> bool:
@@ -51,13 +58,3 @@ class ModelTable:
         if model is not None:
             return tuple(route.config.name for route in model.routes)
         return (name.split("::", 1)[0],)
-
-    def _bound(self) -> None:
-        """Names come from requests: keep the table from growing without end."""
-        if len(self._models) > MAX_SHORTHANDS:
-            for name in list(self._models):
-                if self.shorthands.is_shorthand(name):
-                    del self._models[name]
-
-
-MAX_SHORTHANDS = 10_000

@@ -106,7 +106,7 @@ def _many(options: Options) -> None:
 
         def watch() -> None:
             while not over.wait(0.2):
-                most[0] = max(most[0], memory(worker).rss)
+                most[0] = max(most[0], memory(worker).own)
 
         say(f"  {OPEN_AT_ONCE:,} streams at once")
         watcher = threading.Thread(target=watch)
@@ -128,12 +128,12 @@ def _many(options: Options) -> None:
         took = time.monotonic() - started
         row = [
             f"{result.good_total:,}",
-            f"{idle.rss:.1f}",
+            f"{idle.own:.1f}",
             f"{most[0]:.1f}",
             f"{took:.1f}",
             str(result.errors),
         ]
-        options.results["streams/many"] = {"idle": idle.rss, "most": most[0], "load": result.raw}
-        heads = ("streams at once", "worker idle MB", "worker at most MB", "s", "errors")
+        options.results["streams/many"] = {"idle": idle.own, "most": most[0], "load": result.raw}
+        heads = ("streams at once", "worker idle, own MB", "worker at most, own MB", "s", "errors")
         print(table("Many streams in one worker", heads, [row]))
         print(check_rows([target], {target.name: result.good_total}), "\n", flush=True)

@@ -54,7 +54,12 @@ def _costs(options: Options) -> list[list[str]]:
     found = f"{number(high['throughput'])}/s, {high['errors']} errors"
     cost = options.results[f"cpu/small/{OURS}"]
     return [
-        bar(f"{options.sustained_rate:,}/s for a minute", "held, no error", found, held),
+        bar(
+            f"{options.sustained_rate:,}/s for {options.sustained_seconds:g} s",
+            "held, no error",
+            found,
+            held,
+        ),
         bar(
             "processor time of a worker, a request",
             "≤ 55 µs",

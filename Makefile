@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: run test lint build clean bench bench-e2e bench-bars bench-peers profile
+.PHONY: run test soak lint build clean bench bench-e2e bench-bars bench-peers profile
 
 $(VENV)/.installed: pyproject.toml setup.py $(wildcard src/tzcore/*.pyx src/tzcore/*.pxd)
 	$(PYTHON) -m venv $(VENV)
@@ -18,6 +18,10 @@ run: build
 
 test: build
 	$(BIN)/python -m pytest
+
+# Long runs, marked `soak`.
+soak: build
+	$(BIN)/python -m pytest -m soak
 
 lint: build
 	$(BIN)/ruff check src/tensorzero tests benchmarks

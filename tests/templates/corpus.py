@@ -142,6 +142,13 @@ OPERATORS = r"""
 {{ 1 + 2 ~ 'a' }}
 {{ not true == false }}
 {{ 5|abs + 1 }} {{ -5|abs }} {{ (-5)|abs }} {{ 'a'|upper ~ 'b'|upper }}
+{{ 0.0 ** -1 }} {{ -0.0 ** -1 }} {{ (-0.0) ** -1 }} {{ 0.0 ** -2.0 }} {{ 2.0 ** 5000 }} {{ (-2.0) ** 5001 }} {{ (-2.0) ** 0.5 }}
+{{ 1e308 * 10 // 1 }} {{ 1e308 * 10 % 3 }} {{ 1 % (1e308 * 10) }} {{ 'nan'|float // 1 }} {{ 5.5 // 'inf'|float }} {{ -5.5 // 'inf'|float }}
+{{ 0 ** 5 }} {{ 1 ** 500 }} {{ (-1) ** 501 }} {{ 3 ** 80 }}
+{{ 3 ** 81 }}
+{{ (-2) ** 127 }}
+{{ 1 == 'nan'|float }} {{ 'nan'|float == 'nan'|float }} {{ 'nan'|float < 1 }} {{ 1 < 'nan'|float }} {{ ['nan'|float, 1]|sort }}
+{{ 1e20 == 100000000000000000000 }} {{ 9007199254740993 == 9007199254740992 }}
 {{ undefined_x + 1 }}
 {{ 1 + undefined_x }}
 {{ undefined_x == 1 }}
@@ -329,6 +336,42 @@ FILTERS = r"""
 {{ undefined_x|abs }}
 {{ 'a'|bool }} {{ ''|bool }} {{ 'false'|bool }} {{ 0|bool }} {{ [0]|bool }} {{ nothing|bool }} {{ 0.0|bool }}
 {{ undefined_x|bool }}
+{{ 'inf'|float|int }} {{ '-inf'|float|int }} {{ 'nan'|float|int }} {{ '1e40'|int }} {{ 1e40|int }} {{ '170141183460469231731687303715884105728'|int }}
+{{ 'inf'|float }} {{ ['inf'|float, 'nan'|float] }} {{ 'nan'|float|tojson }} {{ '-inf'|float }} {{ '+5'|float }} {{ '1_000'|float }}
+{{ 1.5|round(400) }} {{ 1.5|round(-400) }} {{ 1e308|round(5) }} {{ 'inf'|float|round }} {{ 'nan'|float|round(2) }} {{ 2.5|round(1.0) }} {{ 0.1|round(20) }}
+{{ 1.5|round(true) }} {{ 2.675|round(2) }} {{ 1e15|round(3) }} {{ -0.4|round }} {{ (-0.4)|round }}
+{{ [1e308, 1e308]|sum }} {{ [1, undefined_x, 2]|sum }} {{ [170141183460469231731687303715884105727]|sum }}
+{{ [170141183460469231731687303715884105727, 1]|sum }}
+{{ 'a b c d'|split(none, 2)|list }} {{ 'abc'|split('', 2)|list }} {{ 'a,b,c'|split(',', 0)|list }} {{ 'a,b'|split(',', -1)|list }} {{ ' a b '|split(' ')|list }}
+{{ 'a b'|split(none, 'x') }}
+{{ 'a,b'|split(1)|list }} {{ 'a1b'|split(1)|list }}
+{{ '%c%c'|format(65, 'b') }} {{ '%5c|%-5c|'|format('a', 'b') }} {{ '%#x %#o %#X'|format(255, 8, 255) }} {{ '% d %+d %05d %-5d|'|format(1, 2, -3, 4) }}
+{{ '%c'|format('ab') }}
+{{ '%c'|format(-1) }}
+{{ '%c'|format(1.0) }}
+{{ '%(n)5d'|format(n='a') }}
+{{ 'a%-5.2f'|format('a') }}
+{{ '%d'|format(1.5) }}
+{{ '%d'|format(true) }}
+{{ '%f'|format('a') }}
+{{ '%f %.0f %.3e %g %G'|format(1, 2.5, 12345, 1e-10, 1e20) }}
+{{ '%s %s'|format(1) }}
+{{ '%(a)s %(b)d'|format({'a': 1, 'b': 2}) }}
+{{ '%(zzz)s'|format(a=1) }}
+{{ '%i'|format(5) }}
+{{ '%s'|format(undefined_x) }}
+{{ {2: 'b', 1: 'a'}|dictsort }} {{ {2: 'b', 10: 'a'} }} {{ {'b': 1, 2: 3, none: 4}|length }}
+{{ values|batch(2.0) }}
+{{ values|batch(1.5) }}
+{{ words|map('upper')|list|join }} {{ items|map(attribute='name')|sort|join }} {{ [[3, 1], [2]]|map('sort') }} {{ [[1, 2], [3]]|map('first') }}
+{{ [[1, 2], [3, 4]]|map(attribute=1) }} {{ [[1, 2], [3, 4]]|map(attribute='0') }} {{ [{'a': {'b': 1}}]|map(attribute='a.b') }}
+{{ [[1, 2], [0, 4]]|sort(attribute=0) }} {{ [{'a': {'b': 2}}, {'a': {'b': 1}}]|sort(attribute='a.b') }} {{ items|sort(attribute='name,n')|map(attribute='n')|join }}
+{{ items|map('upper', attribute='n') }}
+{{ 'x'|attr(0) is defined }} {{ values|attr(0) }}
+{{ text|indent(-1) }}
+{{ text|indent('x') }}
+{{ map|length }} {{ range(5)|last }} {{ range(5)|first }} {{ range(5)|sum }} {{ range(5)|max }}
+{{ {'a': 1, 'b': 2}|unique }} {{ 'hello'|unique }} {{ 'hello'|sort|join }} {{ 'banana'|groupby('x')|length }}
 {{ 1|string }} {{ nothing|string }} {{ [1]|string }} {{ 'a'|string }} {{ 1.0|string }} {{ (1|string) is string }}
 {{ undefined_x|string }}
 {{ 'a b  c'|split|list }} {{ 'a,b,c'|split(',')|list }} {{ 'a,b,c'|split(',', 1)|list }} {{ 'a b c'|split(none, 1)|list }} {{ 'abc'|split('')|list }}
@@ -384,8 +427,11 @@ TESTS = r"""
 {{ 12 is startingwith 1 }}
 {{ 'abc' is lower }} {{ 'Abc' is lower }} {{ 'ABC' is upper }} {{ '' is upper }} {{ '1' is lower }}
 {{ 5 is lower }}
-{{ 1 is eq 1 }} {{ 1 is equalto 2 }} {{ 1 is == 1 }} {{ 1 is ne 2 }} {{ 1 is != 1 }}
-{{ 1 is lt 2 }} {{ 1 is lessthan 2 }} {{ 1 is le 1 }} {{ 2 is gt 1 }} {{ 2 is greaterthan 3 }} {{ 2 is ge 2 }} {{ 'a' is lt 'b' }} {{ 1 is < 2 }}
+{{ 1 is eq 1 }} {{ 1 is equalto 2 }} {{ 1 is ne 2 }} {{ 1 is ne 1 }} {{ 'a' is ne 1 }}
+{{ 1 is == 1 }}
+{{ 1 is != 1 }}
+{{ 1 is lt 2 }} {{ 1 is lessthan 2 }} {{ 1 is le 1 }} {{ 2 is gt 1 }} {{ 2 is greaterthan 3 }} {{ 2 is ge 2 }} {{ 'a' is lt 'b' }} {{ [] is lt {} }}
+{{ 1 is < 2 }}
 {{ undefined_x is eq 1 }}
 {{ 1 is in [1] }} {{ 'a' is in 'abc' }} {{ 1 is in 5 }} {{ 'a' is in map }}
 {{ 1 is sameas 1 }} {{ 1 is sameas 1.0 }} {{ 'a' is sameas 'a' }} {{ none is sameas none }} {{ 1 is sameas true }}
@@ -433,6 +479,26 @@ STATEMENTS = r"""
 {% for x in [{'n': 1, 'c': [{'n': 2, 'c': []}, {'n': 3, 'c': []}]}] recursive %}{{ x.n }}@{{ loop.depth }}{% if x.c %}[{{ loop(x.c) }}]{% endif %}{% endfor %}
 {% for x in [[1, [2]], 3] recursive %}{{ loop(x) if x is iterable else x }},{% else %}e{% endfor %}
 {% for x in values %}{{ loop(x) }}{% endfor %}
+{% for x in [[1]] recursive %}{{ loop() }}{% endfor %}
+{% for x in [[1]] recursive %}{{ loop(1) }}{% endfor %}
+{% for x in values %}{{ loop.zzz is defined }}{{ loop['index'] }}{{ loop is mapping }}{% endfor %}
+{% set a, b = {'x': 1, 'y': 2} %}{{ a }}{{ b }}
+{% set a, b = 'xy' %}
+{% for a, b in {'xy': 1} %}{{ a }}{% endfor %}
+{% set f = range %}{{ f(2) }}{% macro m() %}x{% endmacro %}{% set g = m %}{{ g() }}{{ [m][0]() }}{{ {'m': m}.m() }}
+{% set x = 5 %}{% macro m(x=x) %}{{ x }}{% endmacro %}{{ m() }}
+{% macro m(a, b) %}{{ b is defined }}{% endmacro %}{{ m(1) }}{{ m(*[1, 2]) }}{{ m(**{'a': 1, 'b': 2}) }}
+{% macro a() %}{% macro b() %}inner{% endmacro %}{{ b() }}{% endmacro %}{{ a() }}{{ b is defined }}
+{% macro m() %}{{ caller('x') }}{% endmacro %}{% for x in values %}{% call(y) m() %}{{ x }}{{ y }}{{ loop is defined }}{% endcall %}{% endfor %}
+{% call(a, b=2) dict() %}{% endcall %}
+{% set x = namespace(a=namespace(b=1)) %}{{ x.a.b }}{{ x }}
+{% set ns = namespace() %}{% set ns.x %}text{% endset %}{{ ns.x }}
+{% for x in values %}{% macro m() %}{{ loop.index }}{% endmacro %}{{ m() }}{% for y in [1, 2] %}{{ m() }}{% endfor %}{% endfor %}
+{% for x in [[1]] recursive %}{{ loop(undefined_x) }}{% endfor %}
+{% for x in [[1]] recursive %}{{ loop(none) }}{% endfor %}
+{% with ns = namespace() %}{% set ns.a, b = 1, 2 %}{{ ns.a }}{{ b }}{% endwith %}
+{% if number is odd %}{% elif number is even %}even{% endif %}{% if text == 'Hello World' %}same{% endif %}{% if nothing == 'x' %}never{% endif %}
+{{ 'a' if text != 'b' and number > 1 or undefined_x }}
 {% for x in values %}{% set y = x %}{% endfor %}{{ y is defined }}
 {% for x in values %}{{ y is defined }}{% set y = x %}{% endfor %}
 {% set y = 0 %}{% for x in values %}{% set y = y + x %}{% endfor %}{{ y }}

@@ -15,7 +15,6 @@ class _Signature(NamedTuple):
     most: float
     positional: tuple[str, ...]
     keywords: frozenset[str]
-    needed: frozenset[str]
     any_keyword: bool
 
 
@@ -24,7 +23,6 @@ def _signature(function: Callable[..., Any]) -> _Signature:
     least, most = 0, 0.0
     positional: list[str] = []
     keywords: set[str] = set()
-    needed: set[str] = set()
     any_keyword = False
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
@@ -39,11 +37,7 @@ def _signature(function: Callable[..., Any]) -> _Signature:
             any_keyword = True
         else:
             keywords.add(parameter.name)
-            if parameter.default is parameter.empty:
-                needed.add(parameter.name)
-    return _Signature(
-        least, most, tuple(positional), frozenset(keywords), frozenset(needed), any_keyword
-    )
+    return _Signature(least, most, tuple(positional), frozenset(keywords), any_keyword)
 
 
 def problem(function: Callable[..., Any], positional: int, keywords: Iterable[str]) -> str | None:
@@ -59,7 +53,7 @@ def problem(function: Callable[..., Any], positional: int, keywords: Iterable[st
         unknown = sorted(given - signature.keywords)
         if unknown:
             return f"too many arguments: unknown keyword argument '{unknown[0]}'"
-    if positional < signature.least or signature.needed - given:
+    if positional < signature.least:
         return "missing argument"
     if given.intersection(signature.positional[:positional]) and not signature.any_keyword:
         return "too many arguments: an argument is given twice"

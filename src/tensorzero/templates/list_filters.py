@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from tensorzero.templates.errors import RenderFault, invalid
-from tensorzero.templates.operators import as_index, get_attr, get_item
+from tensorzero.templates.operators import add, as_index, get_attr, get_item
 from tensorzero.templates.predicates import apply_test
 from tensorzero.templates.values import (
     MAX_STEPS,
@@ -152,18 +152,14 @@ def sort(
     if attribute is None:
         found.sort(key=lambda item: sort_key(item, fold), reverse=truthy(reverse))
         return found
-    paths = attribute.split(",") if isinstance(attribute, str) else [attribute]
+    if not isinstance(attribute, str):
+        raise invalid("value is not a string")
+    paths = [path.strip() for path in attribute.split(",")]
     found.sort(
-        key=lambda item: tuple(
-            sort_key(by_path_or(item, _bare(path), UNDEFINED), fold) for path in paths
-        ),
+        key=lambda item: tuple(sort_key(by_path_or(item, path, UNDEFINED), fold) for path in paths),
         reverse=truthy(reverse),
     )
     return found
-
-
-def _bare(path: Value) -> Value:
-    return path.strip() if isinstance(path, str) else path
 
 
 def unique(
@@ -229,9 +225,7 @@ def sum_(state: State, value: Value, /) -> Value:
             if type(item) is Undefined:
                 continue
             raise invalid(f"can only sum numbers, got {kind_of(item)}")
-        total += item
-    if type(total) is int and not -(2**127) <= total < 2**127:
-        raise invalid("unable to calculate the sum")
+        total = add(state, total, item)
     return total
 
 

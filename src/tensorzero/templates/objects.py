@@ -13,6 +13,7 @@ from tensorzero.templates.values import (
     TemplateObject,
     Undefined,
     Value,
+    is_iterable,
     iterate,
 )
 
@@ -53,6 +54,8 @@ class Loop(TemplateObject):
             raise invalid("cannot recurse outside of recursive loop")
         if len(args) != 1 or kwargs:
             raise invalid("loop() takes one argument")
+        if type(args[0]) is Undefined or not is_iterable(args[0]):
+            raise invalid("cannot recurse because of non-iterable value")
         items = iterate(state, args[0])
         state.enter(LOOP_COST)
         try:
@@ -133,7 +136,7 @@ class Macro(TemplateObject):
         if len(args) > len(names):
             raise RenderFault("too many arguments")
         frame = dict(self.frame)
-        for name in ("loop", "caller", *names):
+        for name in ("caller", *names):
             frame.pop(name, None)
         given = dict(zip(names, args, strict=False))
         for name in given:

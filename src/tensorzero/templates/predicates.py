@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tensorzero.templates import values
 from tensorzero.templates.arguments import check
 from tensorzero.templates.errors import RenderFault, invalid
 from tensorzero.templates.operators import contains, same
@@ -74,12 +75,7 @@ def is_mapping(_: State, value: Value, /) -> bool:
 
 
 def is_iterable(_: State, value: Value, /) -> bool:
-    return (
-        value is None
-        or isinstance(value, (list, dict, str))
-        or type(value) is Undefined
-        or (isinstance(value, TemplateObject) and value.is_map)
-    )
+    return values.is_iterable(value)
 
 
 def is_safe(_: State, value: Value, /) -> bool:

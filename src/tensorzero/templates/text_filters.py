@@ -129,7 +129,7 @@ def split(state: State, value: Value, separator: Value = None, limit: Value = No
     if separator is None or type(separator) is Undefined:
         parts = _split_white_space(text, cuts)
     else:
-        by = to_text(separator)
+        by = _string(separator)
         parts = text.split(by, cuts if cuts >= 0 else -1) if by else _split_characters(text, cuts)
     state.charge(len(parts))
     return Lazy(parts)

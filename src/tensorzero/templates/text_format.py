@@ -46,7 +46,7 @@ def printf(pattern: str, args: tuple[Value, ...], kwargs: dict[str, Value]) -> s
         if conversion == "%":
             pieces.append("%")
             continue
-        offset = start + 1
+        offset = match.start("flags")  # behind the key, if there is one
         if conversion not in "diouxXeEfFgGcs" or conversion == "u":
             raise invalid(
                 f"invalid conversion type '{conversion}' in format spec at offset {match.end() - 1}"
@@ -78,7 +78,7 @@ def _one(match: re.Match[str], conversion: str, value: Value, offset: int) -> st
         text = "" if type(value) is Undefined else to_text(value)
         return _padded(text if precision is None else text[:precision], flags, width)
     if conversion == "c":
-        return _padded(_character(value), flags, width)
+        return _padded(_character(value, offset), flags, width)
     if conversion in _DECIMAL:
         if not isinstance(value, int):
             raise _wrong_type(value, f"{_DECIMAL[conversion]} format", conversion, offset)
@@ -98,17 +98,21 @@ def _wrong_type(value: Value, what: str, conversion: str, offset: int) -> Render
     )
 
 
-def _character(value: Value) -> str:
+def _character(value: Value, offset: int) -> str:
     if isinstance(value, str) and len(value) == 1:
         return str(value)
-    if type(value) is int and 0 <= value < 0x110000 and not 0xD800 <= value < 0xE000:
-        return chr(value)
+    if type(value) is int:
+        if 0 <= value < 0x110000 and not 0xD800 <= value < 0xE000:
+            return chr(value)
+        raise invalid("character format ('c') arg not in range(0x110000)")
+    if type(value) is float:
+        raise _wrong_type(value, "character format", "c", offset)
     raise invalid("character format ('c') requires integer or char")
 
 
 def _digits(number: int, conversion: str, prefixed: bool) -> str:
     base = {"d": "d", "i": "d", "o": "o", "x": "x", "X": "X"}[conversion]
-    prefix = {"o": "0o", "x": "0x", "X": "0x"}.get(base, "") if prefixed else ""
+    prefix = {"o": "0o", "x": "0x", "X": "0X"}.get(base, "") if prefixed else ""
     return prefix + format(abs(number), base)
 
 

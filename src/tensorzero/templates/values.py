@@ -184,6 +184,16 @@ def iterate(state: State, value: Value) -> list[Value]:
     return result
 
 
+def is_iterable(value: Value) -> bool:
+    """Whether a value has items; those of none and of an undefined value are none."""
+    return (
+        value is None
+        or isinstance(value, (list, dict, str))
+        or type(value) is Undefined
+        or (isinstance(value, TemplateObject) and value.is_map)
+    )
+
+
 _RANKS: Mapping[type, int] = {
     Undefined: 0,
     type(None): 1,
@@ -206,7 +216,7 @@ def sort_key(value: Value, fold: bool = False) -> tuple[Any, ...]:
     if rank == 4:
         return (4, value.lower() if fold else value)
     if rank == 3:
-        return (3, 1, value) if value == value else (3, 0, 0)
+        return (3, 0, value) if value == value else (3, 1, 0)  # NaN comes last
     if rank == 2:
         return (2, value)
     if rank == 5:
@@ -223,8 +233,10 @@ def sort_key(value: Value, fold: bool = False) -> tuple[Any, ...]:
 def less(left: Value, right: Value) -> bool:
     """Whether ``left`` orders before ``right``."""
     kind, other = type(left), type(right)
-    if (kind is int or kind is float) and (other is int or other is float) and left == left:
-        return bool(left < right)
+    if (kind is int or kind is float) and (other is int or other is float):
+        if left == left and right == right:
+            return bool(left < right)
+        return sort_key(left) < sort_key(right)
     if kind is str and other is str:
         return bool(left < right)
     return sort_key(left) < sort_key(right)

@@ -178,7 +178,7 @@ def mutated(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -226,7 +226,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Config:
     return load(str(file), environ={})
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(VARIANT_TYPES), st.dictionaries(st.sampled_from(DYNAMIC_KEYS), JSON_VALUES))
 def test_any_dynamic_variant_is_a_variant_or_an_error(
     bare: Config, kind: str, table: dict[str, Any]

@@ -180,7 +180,7 @@ UNREADABLE: list[tuple[bytes, str]] = [
     (b"null", "missing field `choices`"),
     (b"[]", "missing field `choices`"),
     (b"{}", "missing field `choices`"),
-    (b'{"error":{"message":"no"}}', "missing field `choices`"),
+    (b'{"error":{"message":"no"}}', 'missing field `choices`: {"message":"no"}'),
     (b'{"choices":{}}', "missing field `choices`"),
     (b'{"choices":[]}', "invalid number of choices: 0"),
     (b'{"choices":[{},{}]}', "invalid number of choices: 2"),

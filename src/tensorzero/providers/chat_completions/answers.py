@@ -53,7 +53,7 @@ def read_answer(body: Any, *, provider_type: str) -> Answer:
     """A complete answer: thought, text, tool calls. Raises ``ValueError``."""
     choices = body.get("choices") if isinstance(body, dict) else None
     if not isinstance(choices, list):
-        raise ValueError("missing field `choices`")
+        raise ValueError(_without_choices(body))
     if len(choices) != 1:
         raise ValueError(f"Response has invalid number of choices: {len(choices)}. Expected 1.")
     choice = choices[0]
@@ -72,6 +72,13 @@ def read_answer(body: Any, *, provider_type: str) -> Answer:
         output.extend(_read_tool_call(call) for call in _list(calls, "tool_calls"))
     usage = body.get("usage")
     return Answer(output, read_usage(usage), usage, read_finish_reason(choice.get("finish_reason")))
+
+
+def _without_choices(body: Any) -> str:
+    """What is wrong with a body that has no choices: some servers send an error as a success."""
+    fault = body.get("error") if isinstance(body, dict) else None
+    shown = "" if fault is None else f": {orjson.dumps(fault).decode()}"
+    return f"missing field `choices`{shown}"
 
 
 def _read_tool_call(call: Any) -> ToolCall:
@@ -129,10 +136,7 @@ class ChatCompletionsReader(StreamReader):
             raise ValueError("not an object")
         choices = data.get("choices")
         if not isinstance(choices, list):
-            fault = data.get("error")
-            raise ValueError(
-                "missing field `choices`" if fault is None else orjson.dumps(fault).decode()
-            )
+            raise ValueError(_without_choices(data))
         if len(choices) > 1:
             raise ValueError(f"Response has invalid number of choices: {len(choices)}. Expected 1.")
         result = ProviderChunk([], event.decode("utf-8", "replace"))

@@ -88,11 +88,11 @@ type = "openai"
 model_name = "second"
 api_base = "URL"
 api_key_location = "none"
-timeouts = { non_streaming.total_ms = 300, streaming = { ttft_ms = 300, total_ms = 600 } }
+timeouts = { non_streaming.total_ms = 1000, streaming = { ttft_ms = 1000, total_ms = 1500 } }
 
 [models.slow_model]
 routing = ["p"]
-timeouts = { non_streaming.total_ms = 400, streaming = { ttft_ms = 400, total_ms = 700 } }
+timeouts = { non_streaming.total_ms = 900, streaming = { ttft_ms = 900, total_ms = 1100 } }
 [models.slow_model.providers.p]
 type = "openai"
 model_name = "m"
@@ -123,11 +123,11 @@ model = "slow_model"
 [functions.pinned.variants.slow_variant]
 type = "chat_completion"
 model = "m"
-timeouts = { non_streaming.total_ms = 1200, streaming = { ttft_ms = 300, total_ms = 700 } }
+timeouts = { non_streaming.total_ms = 1200, streaming = { ttft_ms = 900, total_ms = 1100 } }
 [functions.pinned.variants.slow_total]
 type = "chat_completion"
 model = "m"
-timeouts = { streaming = { total_ms = 400 } }
+timeouts = { streaming = { total_ms = 900 } }
 [functions.pinned.variants.retrying]
 type = "chat_completion"
 model = "m"

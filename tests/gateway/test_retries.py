@@ -31,8 +31,8 @@ def test_even_a_bad_request_is_tried_again(
     )
     first, second, third = times
     # The first delay is a second whatever `max_delay_s` says, the second is capped by it.
-    assert 1.0 <= second - first < 2.5
-    assert 0.1 <= third - second < 1.0
+    assert 1.0 <= second - first < 3.5
+    assert 0.1 <= third - second < 1.9
     assert refused["error"].count("All model providers failed to infer with errors: p: ") == 3
     assert len(refused["error_json"]["AllRetriesFailed"]["errors"]) == 3
 

@@ -32,7 +32,8 @@ def test_a_slow_provider_is_left_for_the_next(scripted: Api, upstream: Upstream)
     assert frames[0]["content"][0]["text"] == "c"
     row = scripted.model_row(frames[0]["inference_id"])
     assert row["model_provider_name"] == "second"
-    assert row["ttft_ms"] < 300 <= scripted.row(frames[0]["inference_id"])["ttft_ms"]
+    assert row["ttft_ms"] < 1000
+    assert scripted.row(frames[0]["inference_id"])["ttft_ms"] >= 300
     ends = monotonic() + 10
     while upstream.given_up < before + 2:  # both connections were closed, not left to hang
         assert monotonic() < ends
@@ -47,8 +48,11 @@ def test_all_providers_slow(
 ) -> None:
     upstream.say(SILENT, model="first")
     upstream.say(SILENT, model="second")
-    text = f"timed out due to configured `{setting}` timeout (300ms)"
-    wanted = (f"first: Model provider `first` {text}", f"second: Model provider `second` {text}")
+    text = f"timed out due to configured `{setting}` timeout"
+    wanted = (
+        f"first: Model provider `first` {text} (300ms)",
+        f"second: Model provider `second` {text} (1s)",
+    )
     refused = scripted.refused(500, *wanted, **pinned("slow_providers"), stream=is_stream)
     causes = refused["error_json"]["AllModelProvidersFailed"]["provider_errors"]
     assert causes["first"] == {
@@ -66,7 +70,7 @@ def test_all_providers_slow(
 )
 def test_a_slow_model(scripted: Api, upstream: Upstream, is_stream: bool, setting: str) -> None:
     upstream.say(SILENT)
-    wanted = f"Model `slow_model` timed out due to configured `{setting}` timeout (400ms)"
+    wanted = f"Model `slow_model` timed out due to configured `{setting}` timeout (900ms)"
     refused = scripted.refused(408, wanted, **pinned("slow_model"), stream=is_stream)
     assert refused["error_json"]["ModelTimeout"]["model_name"] == "slow_model"
     scripted.refused(502, wanted, model_name="slow_model", stream=is_stream)
@@ -74,7 +78,7 @@ def test_a_slow_model(scripted: Api, upstream: Upstream, is_stream: bool, settin
 
 @pytest.mark.parametrize(
     ("is_stream", "setting", "value"),
-    [(False, "non_streaming.total_ms", "1.2s"), (True, "streaming.ttft_ms", "300ms")],
+    [(False, "non_streaming.total_ms", "1.2s"), (True, "streaming.ttft_ms", "900ms")],
 )
 def test_a_slow_variant(
     scripted: Api, upstream: Upstream, is_stream: bool, setting: str, value: str
@@ -100,10 +104,10 @@ def test_a_slow_variant_is_left_for_the_next(
 @pytest.mark.parametrize(
     ("variant", "name", "value"),
     [
-        ("slow_variant", "Variant `slow_variant`", "700ms"),
-        ("slow_total", "Variant `slow_total`", "400ms"),
-        ("slow_model", "Model `slow_model`", "700ms"),
-        ("slow_providers", "Model provider `second`", "600ms"),
+        ("slow_variant", "Variant `slow_variant`", "1.1s"),
+        ("slow_total", "Variant `slow_total`", "900ms"),
+        ("slow_model", "Model `slow_model`", "1.1s"),
+        ("slow_providers", "Model provider `second`", "1.5s"),
     ],
 )
 def test_the_total_of_a_running_stream(
@@ -112,9 +116,7 @@ def test_the_total_of_a_running_stream(
     upstream.say(RUNNING)
     upstream.say(RUNNING, model="second")
     upstream.say(SILENT, model="first")
-    started = monotonic()
     frames = scripted.stream(**pinned(variant))
-    assert monotonic() - started < 2.0, "the global limit ended it, not this one"
     texts = [frame["content"][0]["text"] for frame in frames if frame.get("content")]
     assert texts == ["a", "b"]
     (error,) = [frame for frame in frames if "error" in frame]
@@ -130,7 +132,7 @@ def test_the_total_of_a_running_stream(
 
 def test_the_total_before_the_first_chunk(scripted: Api, upstream: Upstream) -> None:
     upstream.say(HEAD_ONLY)
-    wanted = "Variant `slow_total` timed out due to configured `streaming.total_ms` timeout (400ms)"
+    wanted = "Variant `slow_total` timed out due to configured `streaming.total_ms` timeout (900ms)"
     scripted.refused(408, wanted, **pinned("slow_total"), stream=True)
 
 

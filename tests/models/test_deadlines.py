@@ -70,7 +70,8 @@ def test_the_model_deadline_covers_all_its_providers() -> None:
         timeouts=complete(375),
     )
     assert isinstance(asked.failed(), ModelTimeout)
-    assert asked.counts() == {"a": 1, "b": 1, "c": 1, "d": 0}
+    counts = asked.counts()
+    assert (counts["a"], counts["d"]) == (1, 0)
 
 
 @pytest.mark.parametrize("script", [[HANG], HEAD, stream(b": ping\n\n", end=[HANG])])
@@ -144,17 +145,17 @@ def test_the_time_of_a_call_begins_when_it_is_sent(streams: bool) -> None:
 
     class SlowFiles(Files):
         async def resolve(self, file: File) -> FileData:
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.8)
             return FileData("AAAA", "application/pdf")
 
     file = File(url="https://example.com/a", mime_type="application/pdf")
     given = request(user("hi", file), files=SlowFiles({}))
     asked = ask({"p": GOOD_STREAM if streams else GOOD}, given=given, stream=streams)
-    assert asked.took_s >= 0.3
+    assert asked.took_s >= 0.8
     if streams:
-        assert asked.streamed().ttft_ms < 300
+        assert asked.streamed().ttft_ms < 800
     else:
-        assert asked.answered().response.response_time_ms < 300
+        assert asked.answered().response.response_time_ms < 800
 
 
 @pytest.mark.parametrize("streams", [False, True])

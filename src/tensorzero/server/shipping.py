@@ -217,11 +217,15 @@ def main() -> None:
     parser.add_argument("--ready-fd", type=int, required=True)
     arguments = parser.parse_args()
     settings = Settings.from_json(arguments.settings)
-    set_up_logs(settings.log_format)
+    set_up_logs(settings.log_format, debug=settings.debug)
     os.nice(5)
     with open(arguments.start_fd, "rb") as file:
         start = orjson.loads(file.read())
-    asyncio.run(ShipperProcess(settings, start).run(arguments.ready_fd))
+    try:
+        asyncio.run(ShipperProcess(settings, start).run(arguments.ready_fd))
+    except Exception:
+        log.exception("the shipper ends on an unexpected error")
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

@@ -264,9 +264,14 @@ candidate_variants = ["open"]
 [functions.tenants.experimentation.namespaces.tenant]
 type = "static"
 candidate_variants = ["own"]
+fallback_variants = ["private"]
 [functions.tenants.variants.open]
 type = "chat_completion"
 model = "scripted"
+[functions.tenants.variants.private]
+type = "chat_completion"
+model = "scripted"
+namespace = "tenant"
 [functions.tenants.variants.own]
 type = "chat_completion"
 model = "tenant_model"

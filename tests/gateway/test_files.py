@@ -12,7 +12,11 @@ import httpx
 import pytest
 from blake3 import blake3
 
+from gateway import functions
 from gateway.api import Api, text, user
+from gateway.provider import Provider
+from gateway.running import Gateway
+from gateway.s3 import S3
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(64))
 PDF = b"%PDF-1.7 nothing"
@@ -402,3 +406,52 @@ def test_a_file_beyond_the_cap(storeless: Api) -> None:
     block = {"type": "file", "file_type": "url", "url": url}
     storeless.refused(500, "larger than", function_name="chat", variant_name="v", input=user(block))
     assert storeless.provider.requests == []
+
+
+def test_an_s3_store(
+    provider: Provider,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Section 4.4: create if absent, pointers with the resolved store, read back and by HTTP."""
+    s3 = S3()
+    monkeypatch.setenv("S3_ACCESS_KEY_ID", "access")
+    monkeypatch.setenv("S3_SECRET_ACCESS_KEY", "very-secret-key")
+    folder = tmp_path_factory.mktemp("s3")
+    settings = (
+        '[object_storage]\ntype = "s3_compatible"\nbucket_name = "bucket"\n'
+        f'region = "eu-west-1"\nendpoint = "{s3.url}"\nallow_http = true\n'
+    )
+    gateway = Gateway(functions.write(folder, provider.url, settings), folder / "data")
+    try:
+        api = Api(gateway, provider)
+        data = PNG + b"in s3"
+        path = path_of(data, ".png")
+        first = api.ok(function_name="chat", input=user(image(data)))
+        second = api.ok(function_name="chat", input=user(image(data)))
+        kind = {
+            "type": "s3_compatible",
+            "bucket_name": "bucket",
+            "region": "eu-west-1",
+            "endpoint": s3.url,
+            "allow_http": True,
+        }
+        for answer in (first, second):
+            (stored,) = blocks(api, answer)
+            assert stored["storage_path"] == {"kind": kind, "path": path}
+        assert s3.objects[f"/bucket/{path}"] == data
+        puts = [signature for put, signature in s3.puts if put == f"/bucket/{path}"]
+        assert len(puts) == 2
+        assert all("Credential=access/" in signature for signature in puts)
+        pointer = {**stored, "file_type": "object_storage_pointer"}
+        api.ok(function_name="chat", input=user(pointer))
+        assert sent_urls(api) == [f"data:image/png;base64,{encoded(data)}"]
+        assert read_object(api, stored["storage_path"]).json()["data"] == encoded(data)
+        assert read_object(api, {"kind": kind, "path": "none"}).status_code == 500
+        s3.shutdown()
+        s3.server_close()
+        away = api.ok(function_name="chat", input=user(image(PNG + b"store away")))
+        assert blocks(api, away)[0]["storage_path"]["kind"] == kind
+        assert "very-secret-key" not in api.log
+    finally:
+        assert gateway.stop() == 0

@@ -251,7 +251,10 @@ def test_a_namespaced_model_needs_its_namespace(api: Api) -> None:
     """Section 7.1: for `model_name`, pinned and dynamic variants."""
     for namespace in (None, "other"):
         api.refused(400, "tenant", model_name="tenant_model", namespace=namespace)
-        api.refused(400, "tenant", function_name="tenants", variant_name="own", namespace=namespace)
+        for variant in ("own", "private"):
+            api.refused(
+                400, "tenant", function_name="tenants", variant_name=variant, namespace=namespace
+            )
         api.refused(
             400,
             "tenant",
@@ -262,7 +265,8 @@ def test_a_namespaced_model_needs_its_namespace(api: Api) -> None:
         )
     assert api.provider.requests == []
     assert api.ok(model_name="tenant_model", namespace="tenant")
-    assert api.ok(function_name="tenants", variant_name="own", namespace="tenant")
+    for variant in ("own", "private"):
+        assert api.ok(function_name="tenants", variant_name=variant, namespace="tenant")
     assert api.ok(function_name="tenants", namespace="tenant")["variant_name"] == "own"
     assert api.ok(function_name="tenants")["variant_name"] == "open"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,8 @@ def open_store(kind: Mapping[str, Any]) -> ConfiguredStore | None:
     store = S3Store(
         bucket=str(kind.get("bucket_name") or ""),
         client_options={"allow_http": bool(allow_http)},
+        # Answers wait a few seconds for their files; a store that is away is given up soon after.
+        retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=20)},
         **options,
     )
     return ConfiguredStore(kind, store)

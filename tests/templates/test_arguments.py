@@ -123,6 +123,22 @@ def test_any_source_compiles_or_is_refused(source: str) -> None:
         template.render({})
 
 
+_tojson = TemplateEngine({"alone": "{{ x|tojson }}", "beside": "{{ [x, range]|tojson }}",
+                          "lines": "{{ x|tojson(2) }}", "more lines": "{{ [x, range]|tojson(2) }}"})  # fmt: skip
+_RANGE = '"minijinja::functions::builtins::range"'
+
+
+@seed(4)
+@settings(_SETTINGS, max_examples=200)
+@given(_json)
+def test_json_is_the_same_on_the_short_and_on_the_long_way(value: Any) -> None:
+    """A function beside it keeps a value from the fast writer."""
+    alone = _tojson.template("alone").render({"x": value})
+    assert _tojson.template("beside").render({"x": value}) == f"[{alone},{_RANGE}]"
+    lines = _tojson.template("lines").render({"x": value}).replace("\n", "\n  ")
+    assert _tojson.template("more lines").render({"x": value}) == f"[\n  {lines},\n  {_RANGE}\n]"
+
+
 def _nested(depth: int) -> Any:
     value: Any = 1
     for _ in range(depth):

@@ -22,6 +22,7 @@ allocated when a segment is made: a full disk shows there, never as a bus error 
 import fcntl
 import mmap
 import os
+from time import monotonic
 from zlib import crc32
 
 from cpython.buffer cimport PyBUF_READ
@@ -59,6 +60,8 @@ SHORT = 3
 DAMAGED = 4
 """Neither a frame nor nothing."""
 
+# Looking for room costs milliseconds when much waits; a full spool is not looked at more often.
+cdef double LOOK_AGAIN_S = 0.02
 cdef Py_ssize_t HEADER = 16
 cdef uint32_t END_MARK = 0xFFFFFFFF
 
@@ -95,6 +98,8 @@ cdef class Writer:
     cdef unsigned long long keep_free_bytes
     cdef object mapping
     cdef object spare
+    cdef object no_room
+    cdef double no_room_until
     cdef unsigned char[::1] view
     cdef int lock_fd
 
@@ -120,6 +125,8 @@ cdef class Writer:
         self.size = 0
         self.mapping = None
         self.spare = None
+        self.no_room = None
+        self.no_room_until = 0.0
         self.directory = making
         os.makedirs(parent or ".", mode=0o700, exist_ok=True)
         try:
@@ -166,6 +173,8 @@ cdef class Writer:
             if len(table) > 255:
                 raise ValueError("a table name is too long for the spool")
             payload += 5 + len(table) + len(row)
+        if payload == 0:
+            return self.segment, self.offset
         if payload > 0x7FFFFFFF:
             raise ValueError(f"an inference of {payload} bytes is too long for the spool")
         cdef Py_ssize_t frame = (8 + payload + 7) & ~<Py_ssize_t>7
@@ -266,6 +275,9 @@ cdef class Writer:
     cdef _check_room(self, Py_ssize_t size):
         cdef unsigned long long held = 0
         cdef unsigned long long free
+        if self.no_room is not None and monotonic() < self.no_room_until:
+            raise SpoolFull(self.no_room)
+        self.no_room = None
         root = os.path.dirname(self.directory) or "."
         try:
             for folder in os.listdir(root):
@@ -273,17 +285,23 @@ cdef class Writer:
             status = os.statvfs(root)
         except OSError as error:
             raise _full(error, root) from None
+        free = status.f_bavail * status.f_frsize
+        reason = None
         if held + <unsigned long long>size > self.limit_bytes:
-            raise SpoolFull(
+            reason = (
                 f"the spool holds {held} bytes that wait for the database, "
                 f"its limit is {self.limit_bytes}"
             )
-        free = status.f_bavail * status.f_frsize
-        if free < <unsigned long long>size + self.keep_free_bytes:
-            raise SpoolFull(
+        elif free < <unsigned long long>size + self.keep_free_bytes:
+            reason = (
                 f"the disk has {free} bytes free; a segment takes {size} and "
                 f"{self.keep_free_bytes} are left to others"
             )
+        if reason is not None:
+            if size <= self.segment_bytes:
+                self.no_room = reason
+                self.no_room_until = monotonic() + LOOK_AGAIN_S
+            raise SpoolFull(reason)
 
     cdef _open_segment(self, mapping, unsigned long long number):
         self._end_segment()

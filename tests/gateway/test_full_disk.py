@@ -106,6 +106,7 @@ def test_unset_it_answers_counts_logs_and_health_is_503(
     assert "merges of the embedded database stop" in text
     ballast.unlink()
     # What the segment had room for is there, in order and once; the rest is counted as lost.
+    time.sleep(0.1)
     late = send(gateway, 10).json()["inference_id"]
     kept = recorded(gateway, late)
     assert set(kept) <= {*ids, *answered, late}
@@ -139,6 +140,7 @@ def test_required_it_refuses_before_a_provider_is_called(
     dryrun = {"model_name": "ok", "dryrun": True, "input": {"messages": []}}
     assert httpx.post(f"{gateway.url}/inference", json=dryrun).status_code == 200
     ballast.unlink()
+    time.sleep(0.1)  # a full spool is looked at fifty times a second
     ids.append(send(gateway, 10).json()["inference_id"])
     assert health(gateway) == 200
     assert recorded(gateway, *ids) == sorted(ids)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -126,10 +128,12 @@ def test_a_database_that_is_killed_again_and_again(
 
     thread = threading.Thread(target=load)
     thread.start()
-    for pause in (0.6, 0.15, 0.9):
+    for number, pause in enumerate((0.6, 0.15, 0.9)):
         time.sleep(pause)
         clickhouse.kill()
         time.sleep(0.3)
+        if number == 1:  # and the shipper with it
+            os.kill(gateway.children("tensorzero.server.shipping")[0], signal.SIGKILL)
         assert health(gateway) == (503, "error")
         assert httpx.get(f"{gateway.url}/status").status_code == 200
         clickhouse.start()

@@ -155,11 +155,14 @@ async def until_crash(shipper: Shipper) -> None:
     assert stop.is_set()
 
 
+@pytest.mark.parametrize(
+    "seed", [7, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(30))]
+)
 def test_random_faults_and_restarts(
-    fake: FakeClickHouse, make: Make, root: Path, function: str
+    seed: int, fake: FakeClickHouse, make: Make, root: Path, function: str
 ) -> None:
     """Two writers, small segments, batches of all sizes, every fault, ten shipper lives."""
-    rng = random.Random(7)
+    rng = random.Random(seed)
     writers = [Writer(str(root / name), segment_bytes=8 * 1024) for name in ("a", "b")]
     total = 0
     for life in range(10):

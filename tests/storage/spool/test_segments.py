@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 import time
 from pathlib import Path
@@ -318,6 +319,30 @@ def test_what_is_left_free_for_others(tmp_path: Path) -> None:
     with pytest.raises(SpoolFull, match="are left to others"):
         Writer(str(tmp_path / "a"), keep_free_bytes=1 << 60)
     assert os.listdir(tmp_path) == []
+
+
+def test_a_full_spool_is_not_searched_for_room_at_each_request(tmp_path: Path) -> None:
+    """It notices within moments that there is room again."""
+    writer = Writer(str(tmp_path / "a"), segment_bytes=64 * 1024, limit_bytes=128 * 1024)
+    other = tmp_path / "b"
+    other.mkdir()
+    for number in range(3000):
+        (other / f"{number:010d}.seg").write_bytes(b"x" * 40)
+    began = time.process_time()
+    for _ in range(2000):
+        with pytest.raises(SpoolFull, match="limit"):
+            writer.reserve()
+    assert time.process_time() - began < 2
+    shutil.rmtree(other)
+    time.sleep(0.05)
+    writer.reserve()
+
+
+def test_nothing_is_no_frame(tmp_path: Path) -> None:
+    writer = Writer(str(tmp_path / "a"))
+    assert writer.append([]) == (1, HEADER_BYTES)
+    writer.append([(b"t", b"row")])
+    assert read(tmp_path / "a" / "0000000001.seg", final=False)[0] == {b"t": [b"row"]}
 
 
 def test_a_directory_has_one_writer(tmp_path: Path) -> None:

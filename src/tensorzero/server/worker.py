@@ -212,10 +212,14 @@ async def serve(
         return 1
     server = _server(parts.app)
     _settle_garbage_collection()
-    await parent.go()
+    # A start that fails elsewhere ends us before anybody says go.
+    waits = {loop.create_task(parent.go()), loop.create_task(stopping.wait())}
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
     stopper = loop.create_task(_stop_when_told(stopping, server, parts.tasks))
     announcement = loop.create_task(_announce(server, ready_fd))
-    if parent.alive:
+    if parent.alive and not stopping.is_set():
         await server._serve([listener])
     await announcement
     if parts.tasks:

@@ -59,6 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.fetched.append(self.path)
+        self.server.agents.add(self.headers["user-agent"])
         found = self.server.files.get(self.path)
         if found is None:
             self._answer(404, b"no such file", "text/plain")
@@ -147,6 +148,7 @@ class Provider(ThreadingHTTPServer):
         self.scripts: dict[str, Script] = {}
         self.files: dict[str, tuple[str, bytes]] = {}
         self.fetched: list[str] = []
+        self.agents: set[str] = set()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property

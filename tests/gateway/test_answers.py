@@ -253,3 +253,34 @@ def test_requests_run_beside_each_other(api: Api) -> None:
         for future in slow:
             future.result()
     assert between < time.monotonic() - started < 3.5
+
+
+def test_the_answer_of_a_json_function(api: Api) -> None:
+    """Section 12.1: `output` in the place of `content`, keys in order."""
+    api.provider.scripts["scripted"] = message('{"name":"Ann"}')
+    answer = api.post(
+        function_name="extract", variant_name="v", include_raw_usage=True, include_raw_response=True
+    )
+    assert list(answer.json()) == [
+        *("inference_id", "episode_id", "variant_name", "output", "usage", "raw_usage"),
+        *("raw_response", "finish_reason"),
+    ]
+    assert '"output":{"raw":"{\\"name\\":\\"Ann\\"}","parsed":{"name":"Ann"}}' in answer.text
+
+
+def test_text_that_is_no_ascii_passes_unchanged(api: Api) -> None:
+    """UTF-8 in, UTF-8 out, in answer, provider body and rows."""
+    words = 'Zoë 🎉 \u2028 \x7f 漢字 \\ " /'
+    api.provider.scripts["scripted"] = message(words)
+    given = {"system": words, "messages": [{"role": "user", "content": words}]}
+    answer = api.ok(function_name="chat", input=given, tags={"key": words})
+    assert answer["content"] == [text(words)]
+    assert [one["content"] for one in api.provider.last["messages"]] == [words, words]
+    row = api.row(answer["inference_id"])
+    assert row["input"] == {
+        "system": words,
+        "messages": [{"role": "user", "content": [text(words)]}],
+    }
+    assert (row["output"], row["tags"]) == ([text(words)], {"key": words})
+    model = api.model_row(answer["inference_id"])
+    assert (model["system"], model["output"]) == (words, [text(words)])

@@ -199,6 +199,7 @@ def test_a_url_is_forwarded_and_fetched_once_for_the_record(api: Api) -> None:
         }
     ]
     assert api.provider.fetched == ["/a.bin"]
+    assert {agent.split("/")[0] for agent in api.provider.agents} == {"TensorZero"}
     assert (store(api) / path_of(data, ".png")).read_bytes() == data
 
 

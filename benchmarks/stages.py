@@ -23,6 +23,7 @@ from tensorzero.gateway.prepare import prepare
 from tensorzero.gateway.request import parse_inference_request
 from tensorzero.gateway.rows import inference_row, model_row
 from tensorzero.gateway.services import Services, WorkflowEpisode
+from tensorzero.models.embedding import EmbeddingTable
 from tensorzero.models.table import ModelTable
 from tensorzero.providers.base import ProviderContext
 from tensorzero.providers.openai import OpenAIProvider
@@ -184,6 +185,7 @@ class HotPath:
         self.services = Services(
             config=config,
             models=ModelTable(config.models, config.shorthands, context),
+            embeddings=EmbeddingTable(config.embedding_models, config.shorthands, context),
             recorder=recorder,
             records=True,
             store=None,

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from embedding_models import embedding_models
 from openai_support import OpenAIApi
 
 from gateway import functions
@@ -29,7 +30,8 @@ def fresh_provider(openai_provider: Provider) -> None:
 def api(openai_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAIApi]:
     """The gateway that these tests share, recording into its own database."""
     folder = tmp_path_factory.mktemp("openai")
-    config = functions.write(folder, openai_provider.url)
+    models = embedding_models(openai_provider.url)
+    config = functions.write(folder, openai_provider.url, models)
     running = Gateway(config, folder / "data")
     yield OpenAIApi(running, openai_provider)
     assert running.stop() == 0

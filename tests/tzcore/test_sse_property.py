@@ -13,7 +13,19 @@ LINE_ENDS = st.sampled_from([b"\n", b"\r\n", b"\r"])
 # A payload's own lines: what is left when line ends are taken out of any bytes.
 LINE = st.binary(max_size=12).map(lambda data: data.replace(b"\n", b"").replace(b"\r", b""))
 NOISE = st.sampled_from(
-    [b": comment", b":", b"event: x", b"event", b"id: 1", b"retry: 5", b"Data: no", b"datum: no", b" data: no", b"data : no", "é: €".encode()]
+    [
+        b": comment",
+        b":",
+        b"event: x",
+        b"event",
+        b"id: 1",
+        b"retry: 5",
+        b"Data: no",
+        b"datum: no",
+        b" data: no",
+        b"data : no",
+        "é: €".encode(),
+    ]
 )
 EVENT = st.lists(LINE, min_size=1, max_size=4)
 

@@ -6,8 +6,7 @@ import asyncio
 import logging
 from time import monotonic
 
-from tensorzero.api.body import CODINGS, UnsupportedCoding, decode_body, too_large
-from tensorzero.api.errors import log_error
+from tensorzero.api.body import UnsupportedCoding
 from tensorzero.api.exchange import Exchange
 from tensorzero.api.face import Face
 from tensorzero.api.request_span import (
@@ -17,6 +16,7 @@ from tensorzero.api.request_span import (
     log_finished,
     log_started,
 )
+from tensorzero.api.route import CLIENT_LEFT, UNEXPECTED, TaskRoute
 from tensorzero.gateway.chunks import StreamError
 from tensorzero.gateway.infer import infer
 from tensorzero.gateway.inference import Inference
@@ -31,24 +31,15 @@ log = logging.getLogger(__name__)
 KEEP_ALIVE_S = 15.0
 STREAM_HEADERS = b"cache-control: no-cache\r\n"
 DONE = b"data: [DONE]\n\n"
-CLIENT_LEFT = "Client closed the connection before the response was sent"
 
 
-class InferenceRoute:
-    """The handler. Every inference is a task of its own in ``tasks``: a graceful stop waits for
-    it, and a client that leaves does not end it."""
+class InferenceRoute(TaskRoute):
+    """The handler of inferences in one form."""
 
     def __init__(self, services: Services, tasks: set[asyncio.Task[None]], face: Face) -> None:
+        super().__init__(tasks, face, services.config.gateway.unstable_error_json)
         self.services = services
         self.face = face
-        self.tasks = tasks
-        self.error_json = services.config.gateway.unstable_error_json
-        self.logs_requests = log.isEnabledFor(logging.DEBUG)
-
-    def __call__(self, exchange: Exchange) -> None:
-        task = asyncio.get_running_loop().create_task(self._serve(exchange))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
 
     async def _serve(self, exchange: Exchange) -> None:
         request: InferenceRequest | None = None
@@ -59,12 +50,7 @@ class InferenceRoute:
             log_started(span, exchange.header(TRACE_ID))
         status = 200
         try:
-            if exchange.body_too_large:
-                raise too_large()
-            body = exchange.body
-            if exchange.content_encoding is not None:
-                body = decode_body(body, exchange.content_encoding)
-            request = self.face.parse(body)
+            request = self.face.parse(self._body(exchange))
             inference = await prepare(request, self.services, exchange.received_at)
             if request.stream:
                 await self._stream(exchange, inference)
@@ -75,14 +61,15 @@ class InferenceRoute:
                 exchange.respond(200, self.face.answer(answer))
         except UnsupportedCoding:
             status = 415
-            exchange.respond(415, b"", b"", b"accept-encoding: " + CODINGS + b"\r\n")
+            self._refuse_coding(exchange)
         except GatewayError as error:
             status = error.status
-            self._refuse(exchange, error, request)
+            raw = request is not None and request.include_raw_response
+            self._refuse(exchange, error, include_raw_response=raw)
         except Exception:  # a fault of ours: logged whole, answered without detail
             log.exception("an inference failed unexpectedly")
             status = 500
-            self._refuse(exchange, InternalError("an unexpected error; see the log"), request)
+            self._refuse(exchange, InternalError(UNEXPECTED), include_raw_response=False)
         if inference is not None and not exchange.closed and not inference.request.dryrun:
             self.services.metrics.overhead(
                 inference.function.name,
@@ -91,19 +78,6 @@ class InferenceRoute:
             )
         if self.logs_requests:
             log_finished(exchange.received_at, status)
-
-    def _refuse(
-        self, exchange: Exchange, error: GatewayError, request: InferenceRequest | None
-    ) -> None:
-        log_error(error)
-        if exchange.closed:
-            log.warning(CLIENT_LEFT)
-        body = self.face.error(
-            error,
-            error_json=self.error_json,
-            include_raw_response=request is not None and request.include_raw_response,
-        )
-        exchange.respond(error.status, body)
 
     async def _stream(self, exchange: Exchange, inference: Inference) -> None:
         opened = await open_stream(inference)
@@ -120,8 +94,7 @@ class InferenceRoute:
                 keeper.sent()
         except Exception:  # the status is sent: all that is left is an error frame
             log.exception("a stream failed unexpectedly")
-            error = InternalError("an unexpected error; see the log")
-            exchange.send(b"data: " + write(StreamError(error)) + b"\n\n")
+            exchange.send(b"data: " + write(StreamError(InternalError(UNEXPECTED))) + b"\n\n")
         finally:
             keeper.stop()
         exchange.send(DONE)

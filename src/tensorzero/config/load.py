@@ -123,8 +123,6 @@ def _build(
     extra_templates = extra_templates if captured_templates is None else captured_templates
     unserved = unserved_variants(functions, models, faults)
     providers = unserved_providers(models, faults)
-    if embedding_models:
-        faults.warn("embedding_models: embeddings are not served by this version yet")
     if optimizers:
         faults.warn("optimizers: optimization jobs are not served by this version yet")
     credentials.warn = log.warning

@@ -28,7 +28,7 @@ from tensorzero.config.read_parts import (
 )
 from tensorzero.config.reader import Table
 from tensorzero.config.urls import check_api_base, parse_url
-from tensorzero.types.dummy import parse_dummy_model
+from tensorzero.types.dummy import parse_dummy_embedding, parse_dummy_model
 
 NO_EFFECT = ("beta_structured_outputs", "parse_think_blocks")
 CONTENT_FORMS = ("image_url", "file", "input_audio")
@@ -87,6 +87,11 @@ def read_embedding_provider(
         return None
     options = _options(table, PROVIDER_TYPES[type_name])
     _check_rules(type_name, options, table)
+    if type_name == "dummy" and options["model_name"] is not None:
+        try:
+            parse_dummy_embedding(options["model_name"])
+        except ValueError as error:
+            table.error(str(error), "model_name")
     if type_name == "azure":
         options["endpoint"] = _azure_endpoint(table, options["endpoint"], credentials.environ)
     timeout_ms = table.integer("timeout_ms")

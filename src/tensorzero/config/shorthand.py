@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from tensorzero.config.credential_defaults import CredentialReader
+from tensorzero.config.credentials import Credential
 from tensorzero.config.gcp_shorthand import parse_gcp_path
 from tensorzero.config.locations import CredentialMissing, LocationError
-from tensorzero.config.model import ModelConfig, ProviderConfig
-from tensorzero.config.provider_types import GCP_TYPES, PROVIDER_TYPES
+from tensorzero.config.model import (
+    EmbeddingModelConfig,
+    EmbeddingProviderConfig,
+    ModelConfig,
+    ProviderConfig,
+)
+from tensorzero.config.provider_types import EMBEDDING_SHORTHANDS, GCP_TYPES, PROVIDER_TYPES
 from tensorzero.types.dummy import parse_dummy_model
 from tensorzero.types.errors import ApiKeyMissing, ConfigError
 
@@ -51,14 +57,31 @@ class ShorthandModels:
         if not is_shorthand(name):
             return None
         prefix = name.partition("::")[0]
-        try:
-            credential = self.credentials.default(prefix)
-        except CredentialMissing as error:
-            raise ApiKeyMissing(PROVIDER_TYPES[prefix].display_name, error.reason) from None
-        except LocationError as error:
-            raise ConfigError(str(error)) from None
+        credential = self._credential(prefix)
         try:
             options = shorthand_options(name)
         except ValueError as error:
             raise ConfigError(str(error)) from None
         return ModelConfig(name, (ProviderConfig(prefix, prefix, options, credential),))
+
+    def is_embedding(self, name: str) -> bool:
+        """Whether an embedding model's name begins with a shorthand prefix."""
+        return name.startswith(EMBEDDING_SHORTHANDS)
+
+    def embedding(self, name: str) -> EmbeddingModelConfig | None:
+        """The embedding model, or ``None``; raises ``ApiKeyMissing`` and ``Config`` like ``get``."""
+        if not self.is_embedding(name):
+            return None
+        prefix, _, rest = name.partition("::")
+        options = {"model_name": rest}
+        provider = EmbeddingProviderConfig(prefix, prefix, options, self._credential(prefix))
+        return EmbeddingModelConfig(name, (provider,))
+
+    def _credential(self, type_name: str) -> Credential:
+        """A type's default."""
+        try:
+            return self.credentials.default(type_name)
+        except CredentialMissing as error:
+            raise ApiKeyMissing(PROVIDER_TYPES[type_name].display_name, error.reason) from None
+        except LocationError as error:
+            raise ConfigError(str(error)) from None

@@ -76,6 +76,7 @@ class Metrics:
         self._bounds = overhead_buckets
         self._full = False
         self._requests: dict[tuple[str, str | None], tuple[Cell, Cell] | None] = {}
+        self._embeddings: dict[str, tuple[Cell, Cell]] = {}
         self._overheads: dict[tuple[str, str | None], _Overhead | None] = {}
         self._input_tokens = counters.cell(INPUT_TOKENS)
         self._output_tokens = counters.cell(OUTPUT_TOKENS)
@@ -90,6 +91,18 @@ class Metrics:
                 return
         cells[0].add()
         cells[1].add()
+
+    def embeddings(self, model_name: str, inputs: int) -> None:
+        """A request for embeddings, past its validation."""
+        cells = self._embeddings.get(model_name)
+        if cells is None:
+            labels = [("endpoint", "embeddings"), ("model_name", model_name)]
+            made = self._cells([sample(REQUESTS, labels), sample(INFERENCES, labels)])
+            if made is None:
+                return
+            cells = self._embeddings[model_name] = (made[0], made[1])
+        cells[0].add()
+        cells[1].add(inputs)
 
     def tokens(self, usage: Usage) -> None:
         """What one model call consumed."""

@@ -10,6 +10,7 @@ from tensorzero.config.config import Config
 from tensorzero.gateway.files import ObjectStore
 from tensorzero.gateway.metrics import Metrics
 from tensorzero.gateway.recorder import Recorder
+from tensorzero.models.embedding import EmbeddingTable
 from tensorzero.models.table import ModelTable
 from tensorzero.variants.sampling import drawable_variants
 
@@ -37,6 +38,7 @@ class Services:
 
     config: Config
     models: ModelTable
+    embeddings: EmbeddingTable
     recorder: Recorder
     records: bool
     store: ObjectStore | None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tensorzero.types.content import Message, ModelBlock, Thought, Unknown
+from tensorzero.types.embedding import EmbeddingRequest, EmbeddingResponse
 from tensorzero.types.errors import GatewayError
 from tensorzero.types.model import Attempt, ModelRequest, ProviderChunk, ProviderResponse
 from tensorzero.types.usage import ApiType
@@ -51,6 +52,15 @@ class Provider(Protocol):
 
     async def stream(self, request: ModelRequest, attempt: Attempt) -> ProviderStream:
         """Open a stream; raises ``GatewayError`` before the first event."""
+
+
+class EmbeddingProvider(Protocol):
+    """One configured provider of an embedding model."""
+
+    type: str
+
+    async def embed(self, request: EmbeddingRequest, attempt: Attempt) -> EmbeddingResponse:
+        """The vectors of all inputs; raises ``GatewayError``."""
 
 
 def visible_messages(request: ModelRequest, attempt: Attempt, provider_type: str) -> list[Message]:

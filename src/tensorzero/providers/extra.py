@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 from tensorzero.config.model import ProviderConfig
@@ -18,13 +19,17 @@ def apply_extra_body(
     body: dict[str, Any], request: ModelRequest, config: ProviderConfig, attempt: Attempt
 ) -> None:
     """Edit ``body`` in place; raises ``ExtraBodyReplacement`` for a pointer that cannot apply."""
-    for entry in request.variant_extra_body:
-        _apply(body, entry)
-    for entry in config.extra_body:
-        _apply(body, entry)
+    edit_body(body, request.variant_extra_body)
+    edit_body(body, config.extra_body)
     for entry in request.extra_body:
         if applies_to_provider(entry, attempt.model_name, attempt.provider_name):
             _apply(body, entry)
+
+
+def edit_body(body: dict[str, Any], entries: Iterable[ExtraBody]) -> None:
+    """Edit ``body`` in place by entries that all apply; raises ``ExtraBodyReplacement``."""
+    for entry in entries:
+        _apply(body, entry)
 
 
 def _apply(body: dict[str, Any], entry: ExtraBody) -> None:
@@ -46,9 +51,7 @@ def extra_headers(
     request: ModelRequest, config: ProviderConfig, attempt: Attempt
 ) -> tuple[dict[str, str], list[str]]:
     """Headers to set (lower-case names) and names to remove; later entries win."""
-    values: dict[str, str] = {}
-    removed: set[str] = set()
-    entries: list[ExtraHeader] = [
+    return edit_headers(
         *request.variant_extra_headers,
         *config.extra_headers,
         *(
@@ -56,7 +59,13 @@ def extra_headers(
             for entry in request.extra_headers
             if applies_to_provider(entry, attempt.model_name, attempt.provider_name)
         ),
-    ]
+    )
+
+
+def edit_headers(*entries: ExtraHeader) -> tuple[dict[str, str], list[str]]:
+    """What entries that all apply set (lower-case names), and the names that they remove."""
+    values: dict[str, str] = {}
+    removed: set[str] = set()
     for entry in entries:
         name = entry.name.lower()
         if entry.delete:

@@ -21,6 +21,7 @@ from tensorzero.api.inference import InferenceRoute
 from tensorzero.api.metrics import MetricsRoute
 from tensorzero.api.native import NativeFace
 from tensorzero.api.openai.chat import ChatCompletionsFace
+from tensorzero.api.openai.embeddings import EmbeddingsRoute
 from tensorzero.api.openai.models import ModelsRoute
 from tensorzero.config.config import Config
 from tensorzero.config.errors import ConfigErrors
@@ -29,6 +30,7 @@ from tensorzero.gateway.metrics import Metrics
 from tensorzero.gateway.object_store import ConfiguredStore, open_store
 from tensorzero.gateway.recorder import NullRecorder, Recorder
 from tensorzero.gateway.services import Services, WorkflowEpisode
+from tensorzero.models.embedding import EmbeddingTable
 from tensorzero.models.table import ModelTable
 from tensorzero.providers.base import ProviderContext
 from tensorzero.server.logs import set_up_logs
@@ -139,6 +141,7 @@ def _assemble(settings: Settings, config: Config, counter_fds: Sequence[int], nu
     services = Services(
         config=config,
         models=ModelTable(config.models, config.shorthands, context),
+        embeddings=EmbeddingTable(config.embedding_models, config.shorthands, context),
         recorder=recorder,
         records=settings.records,
         store=store,
@@ -152,6 +155,7 @@ def _assemble(settings: Settings, config: Config, counter_fds: Sequence[int], nu
         posts={
             "/inference": InferenceRoute(services, tasks, NativeFace()),
             "/openai/v1/chat/completions": InferenceRoute(services, tasks, ChatCompletionsFace()),
+            "/openai/v1/embeddings": EmbeddingsRoute(services, tasks),
         },
         health=reads,
         version=VERSION,
@@ -159,7 +163,7 @@ def _assemble(settings: Settings, config: Config, counter_fds: Sequence[int], nu
         base_path=config.gateway.base_path,
         store=store,
         metrics=MetricsRoute(counter_fds),
-        models=ModelsRoute(config, services.models),
+        models=ModelsRoute(config, services.models, services.embeddings),
         error_json=config.gateway.unstable_error_json,
     )
     return Parts(pool, spool, tasks, app)

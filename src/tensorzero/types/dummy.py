@@ -26,6 +26,9 @@ BEHAVIOURS = (
 )
 """What a dummy model may do."""
 
+EMBEDDING_BEHAVIOURS = ("embed", "error")
+"""What a dummy embedding model may do."""
+
 HOUR_MS = 3_600_000
 COUNT = 10**9
 INTEGER_OPTIONS: Mapping[str, tuple[int, int]] = {
@@ -42,6 +45,7 @@ INTEGER_OPTIONS: Mapping[str, tuple[int, int]] = {
     "input_tokens": (0, COUNT),
     "output_tokens": (0, COUNT),
     "rand_seed": (0, COUNT),
+    "dims": (1, 100_000),
     "status": (300, 599),
 }
 """Whole numbers, from and to."""
@@ -70,10 +74,19 @@ class DummyModel:
 
 def parse_dummy_model(name: str) -> DummyModel:
     """Parse a model name; raises ``ValueError`` saying what would be right."""
+    return _parse(name, BEHAVIOURS)
+
+
+def parse_dummy_embedding(name: str) -> DummyModel:
+    """The same for the name of an embedding model."""
+    return _parse(name, EMBEDDING_BEHAVIOURS)
+
+
+def _parse(name: str, behaviours: tuple[str, ...]) -> DummyModel:
     behaviour, _, query = name.partition("?")
-    if behaviour not in BEHAVIOURS:
+    if behaviour not in behaviours:
         raise ValueError(
-            f"unknown dummy behaviour `{behaviour}`, expected one of {', '.join(BEHAVIOURS)}"
+            f"unknown dummy behaviour `{behaviour}`, expected one of {', '.join(behaviours)}"
         )
     texts: dict[str, str] = {}
     integers: dict[str, int] = {}

@@ -224,6 +224,25 @@ class ModelNotFound(GatewayError):
         super().__init__(f"Model not found: {name}", model_name=name)
 
 
+class DynamicEndpointNotFound(GatewayError):
+    kind = "DynamicEndpointNotFound"
+    status = 404
+
+    def __init__(self, key_name: str) -> None:
+        super().__init__(
+            f"Dynamic endpoint not found: the request's credentials have no `{key_name}`",
+            key_name=key_name,
+        )
+
+
+class InvalidDynamicEndpoint(GatewayError):
+    kind = "InvalidDynamicEndpoint"
+    status = 400
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"Invalid dynamic endpoint URL: {url}", url=url)
+
+
 class ProviderNotFound(GatewayError):
     kind = "ProviderNotFound"
     status = 404

@@ -5,15 +5,14 @@ from __future__ import annotations
 from tensorzero.api.face import ChunkWriter
 from tensorzero.api.openai.answer import chat_completion
 from tensorzero.api.openai.chunks import ChatCompletionChunks
-from tensorzero.api.openai.errors import openai_error_body
+from tensorzero.api.openai.errors import OpenAIErrors
 from tensorzero.api.openai.request import parse_chat_completion
 from tensorzero.gateway.answer import Answer
 from tensorzero.gateway.request import InferenceRequest
 from tensorzero.gateway.stream import InferenceStream
-from tensorzero.types.errors import GatewayError
 
 
-class ChatCompletionsFace:
+class ChatCompletionsFace(OpenAIErrors):
     """What ``InferenceRoute`` speaks to OpenAI's clients."""
 
     def parse(self, body: bytes) -> InferenceRequest:
@@ -24,8 +23,3 @@ class ChatCompletionsFace:
 
     def chunks(self, stream: InferenceStream, *, error_json: bool) -> ChunkWriter:
         return ChatCompletionChunks(stream, error_json)
-
-    def error(self, error: GatewayError, *, error_json: bool, include_raw_response: bool) -> bytes:
-        return openai_error_body(
-            error, error_json=error_json, include_raw_response=include_raw_response
-        )

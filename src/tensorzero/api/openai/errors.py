@@ -17,13 +17,13 @@ def error_fields(error: GatewayError, *, error_json: bool) -> dict[str, Any]:
     return fields
 
 
-def openai_error_body(
-    error: GatewayError, *, error_json: bool, include_raw_response: bool = False
-) -> bytes:
+class OpenAIErrors:
     """``{"error": {"message": text}}``, with what was asked for beside it."""
-    body: dict[str, Any] = {"error": error_fields(error, error_json=error_json)}
-    if include_raw_response:
-        raw = error.raw_responses()
-        if raw:
-            body["tensorzero_raw_response"] = [entry.to_json() for entry in raw]
-    return orjson.dumps(body, default=str)
+
+    def error(self, error: GatewayError, *, error_json: bool, include_raw_response: bool) -> bytes:
+        body: dict[str, Any] = {"error": error_fields(error, error_json=error_json)}
+        if include_raw_response:
+            raw = error.raw_responses()
+            if raw:
+                body["tensorzero_raw_response"] = [entry.to_json() for entry in raw]
+        return orjson.dumps(body, default=str)

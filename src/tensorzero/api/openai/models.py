@@ -14,20 +14,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tensorzero.api.errors import log_error
-from tensorzero.api.openai.errors import openai_error_body
-from tensorzero.api.openai.request import FUNCTION_PREFIX, MODEL_PREFIX
+from tensorzero.api.openai.errors import OpenAIErrors
+from tensorzero.api.openai.request import EMBEDDING_PREFIX, FUNCTION_PREFIX, MODEL_PREFIX
 from tensorzero.config.config import Config
+from tensorzero.models.embedding import EmbeddingTable
 from tensorzero.models.table import ModelTable
 from tensorzero.types.errors import ModelNotFound
-
-EMBEDDING_PREFIX = "tensorzero::embedding_model_name::"
 
 
 class ModelsRoute:
     """Functions, models and embedding models by the names that ``model`` fields take."""
 
-    def __init__(self, config: Config, models: ModelTable) -> None:
+    def __init__(self, config: Config, models: ModelTable, embeddings: EmbeddingTable) -> None:
         self.models = models
+        self.embeddings = embeddings
         self.error_json = config.gateway.unstable_error_json
         self.created = int(time())
         # Judges of evaluators are functions too, but nobody's to call.
@@ -46,15 +46,19 @@ class ModelsRoute:
     async def one(self, request: Request) -> Response:
         """One of them, or a model by shorthand; its name is the rest of the path."""
         name = unquote(request.scope["raw_path"].decode("latin-1")).partition("/models/")[2]
-        known = name in self.ids or (
-            name.startswith(MODEL_PREFIX) and self.models.exists(name.removeprefix(MODEL_PREFIX))
-        )
-        if known:
+        if name in self.ids or self._is_shorthand(name):
             return _json(self._model(name))
         error = ModelNotFound(name)
         log_error(error)
-        body = openai_error_body(error, error_json=self.error_json)
+        body = OpenAIErrors().error(error, error_json=self.error_json, include_raw_response=False)
         return Response(body, error.status, media_type="application/json")
+
+    def _is_shorthand(self, name: str) -> bool:
+        if name.startswith(MODEL_PREFIX):
+            return self.models.exists(name.removeprefix(MODEL_PREFIX))
+        if name.startswith(EMBEDDING_PREFIX):
+            return self.embeddings.exists(name.removeprefix(EMBEDDING_PREFIX))
+        return False
 
     def _model(self, name: str) -> dict[str, Any]:
         return {

@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 
 FUNCTION_PREFIX = "tensorzero::function_name::"
 MODEL_PREFIX = "tensorzero::model_name::"
+EMBEDDING_PREFIX = "tensorzero::embedding_model_name::"
 
 _U32 = integer(0, 2**32 - 1)
 

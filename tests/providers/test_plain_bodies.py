@@ -13,7 +13,8 @@ from tensorzero.config.model import ProviderConfig
 from tensorzero.providers.base import ProviderContext
 from tensorzero.providers.openai import OpenAIProvider
 from tensorzero.types.content import Message, Text, ToolCall
-from tensorzero.types.model import ModelRequest
+from tensorzero.types.credentials import Credentials
+from tensorzero.types.model import Attempt, ModelRequest
 from tensorzero.types.params import ChatCompletionParams
 from tensorzero.types.schema import JSONSchema
 from tzcore.client import Pool
@@ -22,6 +23,7 @@ PROVIDER = OpenAIProvider(
     ProviderContext(Pool(user_agent=b"test"), 1000),
     ProviderConfig("p", "openai", {"model_name": "gpt"}, NoCredential()),
 )
+ATTEMPT = Attempt("m", "p", "0190f000-0000-7000-8000-000000000009", Credentials())
 SCHEMA = JSONSchema({"type": "object", "properties": {"name": {"type": "string"}}})
 texts = st.text()
 single = st.builds(
@@ -80,3 +82,46 @@ def test_parameters_of_one_request_do_not_serve_the_next() -> None:
         body = PROVIDER.plain_body(request, said)
         assert body is not None
         assert orjson.loads(body)["seed"] == seed
+
+
+values = st.none() | texts | st.integers(-1, 2**33) | st.lists(texts, max_size=1)
+replies = st.fixed_dictionaries(
+    {"content": texts | values},
+    optional={
+        "role": texts,
+        "tool_calls": values | st.just([{"id": "1", "function": {"name": "f", "arguments": "{}"}}]),
+        "reasoning": values,
+        "reasoning_content": values,
+        "refusal": values,
+    },
+)
+choices = st.fixed_dictionaries(
+    {"message": replies | values}, optional={"finish_reason": st.just("stop") | values}
+)
+usage = st.fixed_dictionaries(
+    {"prompt_tokens": values, "completion_tokens": st.integers(0, 9)},
+    optional={"prompt_tokens_details": st.just({"cached_tokens": 3}) | values},
+)
+completions = st.fixed_dictionaries(
+    {"choices": st.lists(choices, max_size=2) | values}, optional={"usage": usage | values}
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(completions)
+def test_a_plain_answer_is_what_the_general_way_reads(completion: dict[str, Any]) -> None:
+    plain = PROVIDER.plain_answer(orjson.dumps(completion))
+    if plain is not None:
+        assert plain == PROVIDER.answer(completion, ATTEMPT)
+
+
+def test_the_common_answer_is_read_the_short_way() -> None:
+    reply = {"role": "assistant", "content": "hi", "refusal": None, "annotations": []}
+    completion = {
+        "choices": [{"index": 0, "message": reply, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 2},
+    }
+    plain = PROVIDER.plain_answer(orjson.dumps(completion))
+    assert plain is not None
+    assert plain.output == [Text("hi")]
+    assert plain.raw_usage == completion["usage"]

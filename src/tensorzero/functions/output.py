@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from tensorzero.types import json_text
 from tensorzero.types.content import (
@@ -21,8 +22,7 @@ from tensorzero.types.tools import FunctionTool, ToolCallConfig
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class JsonOutput:
+class JsonOutput(Struct):
     """A json function's answer. ``auxiliary`` are the model's other blocks: recorded only."""
 
     raw: str | None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from tensorzero.functions.output import JsonOutput
 from tensorzero.gateway.inference import Inference
@@ -16,8 +17,7 @@ _WRITER = AnswerWriter(Text)
 """Holds nothing but its scratch buffer."""
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(Struct):
     """A complete answer; the raw data is there when it was asked for."""
 
     inference: Inference

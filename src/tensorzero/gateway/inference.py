@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from tensorzero.config.function import FunctionConfig
 from tensorzero.config.variant import VariantConfig
@@ -15,8 +16,7 @@ from tensorzero.types.tools import ToolCallConfig
 from tensorzero.variants.context import VariantContext
 
 
-@dataclass(slots=True)
-class Inference:
+class Inference(Struct):
     """A request on its way: what was decided before a variant runs, and what came of it."""
 
     request: InferenceRequest

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from msgspec import Struct, field
+
+from tensorzero.gateway.common_request import read_common_request
 from tensorzero.gateway.fields import (
     boolean,
     choice,
@@ -34,14 +36,14 @@ from tensorzero.gateway.tools_parser import (
 )
 from tensorzero.types import json_text
 from tensorzero.types.content import Input
+from tensorzero.types.credentials import Credentials
 from tensorzero.types.errors import InvalidRequest, JsonRequest
 from tensorzero.types.extra import ExtraBody, ExtraHeader
 from tensorzero.types.params import NO_PARAMS, ChatCompletionParams
 from tensorzero.types.tools import CustomTool, FunctionTool, ProviderTool, ToolChoice
 
 
-@dataclass(slots=True)
-class InferenceRequest:
+class InferenceRequest(Struct):
     """What a client asks for; field names and defaults are the wire's."""
 
     input: Input
@@ -61,7 +63,7 @@ class InferenceRequest:
     parallel_tool_calls: bool | None = None
     provider_tools: tuple[ProviderTool, ...] = ()
     output_schema: Any = None
-    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    credentials: Credentials = field(default_factory=Credentials)
     extra_body: tuple[ExtraBody, ...] = ()
     extra_headers: tuple[ExtraHeader, ...] = ()
     include_raw_response: bool = False
@@ -91,6 +93,24 @@ def load_json(body: bytes) -> Any:
 
 def parse_inference_request(body: bytes) -> InferenceRequest:
     """A typed request; raises ``JsonRequest`` naming the path of the first fault."""
+    common = read_common_request(body)
+    if common is not None:
+        episode_id = common.episode_id
+        return InferenceRequest(
+            common.typed_input(),
+            common.function_name,
+            common.model_name,
+            None if episode_id is None else parse_episode_id(episode_id, "episode_id"),
+            common.variant_name,
+            stream=common.stream,
+            dryrun=common.dryrun,
+            tags=common.tags,
+        )
+    return parse_any_request(body)
+
+
+def parse_any_request(body: bytes) -> InferenceRequest:
+    """The complete parser: every form of a request, every fault."""
     data = load_json(body)
     if not isinstance(data, dict):
         raise fault("", f"invalid type: {type_name(data)}, expected an object")
@@ -192,13 +212,13 @@ def parse_tags(value: Any, path: str) -> dict[str, str]:
     return {key: string(entry, f"{path}.{key[:64]}") for key, entry in mapping(value, path).items()}
 
 
-def parse_credentials(value: Any, path: str) -> dict[str, str]:
+def parse_credentials(value: Any, path: str) -> Credentials:
     """Like tags, but no value is ever shown."""
     table = mapping(value, path)
     for key, entry in table.items():
         if type(entry) is not str:
             raise fault(f"{path}.{key[:64]}", "invalid type, expected a string")
-    return table
+    return Credentials(table)
 
 
 def parse_namespace(value: Any, path: str) -> str:

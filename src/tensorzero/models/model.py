@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import dataclass
 from time import monotonic
+
+from msgspec import Struct, field
 
 from tensorzero.config.model import ModelConfig, ProviderConfig
 from tensorzero.models.cost import response_cost
 from tensorzero.models.deadline import bounded, bounded_stream
 from tensorzero.providers.base import Provider, ProviderStream, StreamItem
 from tensorzero.types.content import Message
+from tensorzero.types.credentials import Credentials
 from tensorzero.types.errors import (
     AllModelProvidersFailed,
     GatewayError,
@@ -35,8 +38,7 @@ class Route:
     provider: Provider
 
 
-@dataclass(slots=True)
-class ModelStream:
+class ModelStream(Struct):
     """A stream whose first chunk has been read; ``items`` starts with it.
 
     ``started`` and ``ttft_ms`` are of the successful attempt alone; ``failed_raw`` are the bodies
@@ -65,7 +67,7 @@ class Model:
         self._plain = config.timeouts.non_streaming_total_ms is None
 
     def infer(
-        self, request: ModelRequest, credentials: Mapping[str, str]
+        self, request: ModelRequest, credentials: Credentials
     ) -> Awaitable[ModelResult]:
         """One complete answer of the first provider that gives one.
 
@@ -76,7 +78,7 @@ class Model:
             return call  # a coroutine less on the way of every request
         return bounded(call, self.config.timeouts, stream=False, error=ModelTimeout, name=self.name)
 
-    async def _walk(self, request: ModelRequest, credentials: Mapping[str, str]) -> ModelResult:
+    async def _walk(self, request: ModelRequest, credentials: Credentials) -> ModelResult:
         errors: dict[str, GatewayError] = {}
         for route in self.routes:
             config = route.config
@@ -106,7 +108,7 @@ class Model:
             return ModelResult(response, self.name, config.name, route.provider.type, False, failed)
         raise AllModelProvidersFailed(errors)
 
-    async def stream(self, request: ModelRequest, credentials: Mapping[str, str]) -> ModelStream:
+    async def stream(self, request: ModelRequest, credentials: Credentials) -> ModelStream:
         """Open a stream and read its first chunk; raises like ``infer``."""
         started = asyncio.get_running_loop().time()
         stream = await bounded(
@@ -123,7 +125,7 @@ class Model:
         return stream
 
     async def _walk_streams(
-        self, request: ModelRequest, credentials: Mapping[str, str]
+        self, request: ModelRequest, credentials: Credentials
     ) -> ModelStream:
         errors: dict[str, GatewayError] = {}
         for route in self.routes:

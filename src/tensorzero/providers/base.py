@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
+
 from tensorzero.types.content import Message, ModelBlock, Thought, Unknown
 from tensorzero.types.embedding import EmbeddingRequest, EmbeddingResponse
 from tensorzero.types.errors import GatewayError
@@ -26,8 +28,7 @@ class ProviderContext:
     debug: bool = False
 
 
-@dataclass(slots=True)
-class ProviderStream:
+class ProviderStream(Struct):
     """An opened stream. ``items`` must be closed (``aclose``) when it is given up early.
 
     ``started`` is ``time.monotonic()`` just before the request was sent: files that had to be

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any, ClassVar
 from urllib.parse import urlsplit, urlunsplit
 
 import orjson
+from msgspec import Struct
 
 from tensorzero.config.credentials import NoCredential, StaticCredential
 from tensorzero.config.model import ProviderConfig
@@ -47,8 +47,7 @@ FileContents = dict[int, FileData]
 """Contents by ``id`` of the file block."""
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(Struct):
     """What a provider's answer body says."""
 
     output: list[OutputBlock]
@@ -101,6 +100,11 @@ class HttpProvider(ABC):
         self, request: ModelRequest, messages: list[Message], files: FileContents
     ) -> dict[str, Any]:
         """The request body, keys in the provider's order."""
+
+    def plain_answer(self, body: bytes) -> Answer | None:
+        """A complete answer of the commonest form, read without its other parts; ``None``: leave
+        it to ``answer``."""
+        return None
 
     @abstractmethod
     def answer(self, body: Any, attempt: Attempt) -> Answer:
@@ -171,8 +175,9 @@ class HttpProvider(ABC):
         if not 200 <= response.status < 300:
             raise self.failures.refusal(response, raw_request, target)
         try:
-            parsed = orjson.loads(body)
-            answer = self.answer(parsed, attempt)
+            answer = self.plain_answer(body)
+            if answer is None:
+                answer = self.answer(orjson.loads(body), attempt)
         except UNREADABLE as error:
             raise self.failures.unreadable(error, response, raw_request, target) from None
         raw_response = body.decode("utf-8", "replace")

@@ -9,7 +9,7 @@ from tensorzero.config.model import ProviderConfig
 from tensorzero.providers.base import Provider, ProviderContext
 from tensorzero.providers.chat_completions.answers import ChatCompletionsReader, read_answer
 from tensorzero.providers.chat_completions.messages import default_form, map_messages
-from tensorzero.providers.chat_completions.plain import PlainBodies
+from tensorzero.providers.chat_completions.plain import PlainBodies, read_plain_answer
 from tensorzero.providers.chat_completions.tools import (
     json_schema_format,
     map_custom_tool,
@@ -124,6 +124,9 @@ class OpenAIProvider(HttpProvider):
         parallel = config.parallel_tool_calls
         if parallel is not None and not (parallel is False and lower_name.startswith("o1")):
             body["parallel_tool_calls"] = parallel
+
+    def plain_answer(self, body: bytes) -> Answer | None:
+        return read_plain_answer(body)
 
     def answer(self, body: Any, attempt: Attempt) -> Answer:
         answer = read_answer(body, provider_type=self.type)

@@ -6,8 +6,9 @@ show them. Field names, null rules and orders: the contract's data model, sectio
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from tensorzero.types.files import File
 
@@ -16,8 +17,7 @@ JsonObject = dict[str, Any]
 Role = Literal["user", "assistant"]
 
 
-@dataclass(slots=True)
-class Text:
+class Text(Struct, gc=False):
     """Plain text."""
 
     text: str
@@ -26,8 +26,7 @@ class Text:
         return {"type": "text", "text": self.text}
 
 
-@dataclass(slots=True)
-class Template:
+class Template(Struct):
     """A named template of the variant and its arguments; only in inputs."""
 
     name: str
@@ -37,8 +36,7 @@ class Template:
         return {"type": "template", "name": self.name, "arguments": self.arguments}
 
 
-@dataclass(slots=True)
-class RawText:
+class RawText(Struct):
     """Text that neither schema nor template touches; only in inputs."""
 
     value: str
@@ -47,8 +45,7 @@ class RawText:
         return {"type": "raw_text", "value": self.value}
 
 
-@dataclass(slots=True)
-class ToolCall:
+class ToolCall(Struct):
     """A tool call as the model wrote it: ``arguments`` is the model's text, unparsed."""
 
     id: str
@@ -59,8 +56,7 @@ class ToolCall:
         return {"type": "tool_call", "id": self.id, "name": self.name, "arguments": self.arguments}
 
 
-@dataclass(slots=True)
-class CheckedToolCall:
+class CheckedToolCall(Struct):
     """A tool call of a chat answer, held against the tools that were offered.
 
     ``name`` is ``None`` when no such tool was offered, ``arguments`` when the text is not JSON
@@ -84,8 +80,7 @@ class CheckedToolCall:
         }
 
 
-@dataclass(slots=True)
-class ToolResult:
+class ToolResult(Struct):
     """What the application answers to a tool call."""
 
     id: str
@@ -96,8 +91,7 @@ class ToolResult:
         return {"type": "tool_result", "name": self.name, "result": self.result, "id": self.id}
 
 
-@dataclass(slots=True)
-class Thought:
+class Thought(Struct):
     """Reasoning of a model. With ``provider_type`` set, only that type of provider sees it."""
 
     text: str | None = None
@@ -119,8 +113,7 @@ class Thought:
         return out
 
 
-@dataclass(slots=True)
-class Unknown:
+class Unknown(Struct):
     """A block of one provider that the gateway does not interpret."""
 
     data: Json
@@ -149,8 +142,7 @@ ChatBlock = Text | CheckedToolCall | Thought | Unknown
 """What a chat function answers."""
 
 
-@dataclass(slots=True)
-class InputMessage:
+class InputMessage(Struct):
     """One message of a request, unrendered."""
 
     role: Role
@@ -160,8 +152,7 @@ class InputMessage:
         return {"role": self.role, "content": [block.to_json() for block in self.content]}
 
 
-@dataclass(slots=True)
-class Input:
+class Input(Struct):
     """The unrendered input of an inference; ``system`` is text, arguments or absent."""
 
     messages: list[InputMessage]
@@ -175,8 +166,7 @@ class Input:
         return {"system": self.system, "messages": messages}
 
 
-@dataclass(slots=True)
-class Message:
+class Message(Struct):
     """One rendered message, as providers see it."""
 
     role: Role

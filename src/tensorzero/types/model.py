@@ -6,11 +6,12 @@ Source: the contract's page on the OpenAI-like family, section 1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from msgspec import Struct, field
+
 from tensorzero.types.content import Message, OutputBlock
+from tensorzero.types.credentials import Credentials
 from tensorzero.types.extra import ExtraBody, ExtraHeader
 from tensorzero.types.files import FileResolver
 from tensorzero.types.params import NO_PARAMS, ChatCompletionParams
@@ -22,8 +23,7 @@ from tzcore.clock import OutboundClock
 ProviderJsonMode = Literal["off", "on", "strict"]
 
 
-@dataclass(slots=True)
-class ModelRequest:
+class ModelRequest(Struct):
     """One rendered call of a model; the same object serves every provider that is tried.
 
     ``json_mode`` is what providers are asked for; that of ``params`` is only recorded.
@@ -47,18 +47,16 @@ class ModelRequest:
     fetch_files: bool = False
 
 
-@dataclass(slots=True)
-class Attempt:
+class Attempt(Struct):
     """What one provider attempt gets beside the request."""
 
     model_name: str
     provider_name: str
     model_inference_id: str
-    credentials: Mapping[str, str] = field(repr=False)
+    credentials: Credentials
 
 
-@dataclass(slots=True)
-class ProviderResponse:
+class ProviderResponse(Struct):
     """A complete answer of a provider. Times are in whole milliseconds."""
 
     id: str
@@ -74,8 +72,7 @@ class ProviderResponse:
     ttft_ms: int | None = None
 
 
-@dataclass(slots=True)
-class TextChunk:
+class TextChunk(Struct):
     id: str
     text: str
 
@@ -83,8 +80,7 @@ class TextChunk:
         return {"type": "text", "id": self.id, "text": self.text}
 
 
-@dataclass(slots=True)
-class ToolCallChunk:
+class ToolCallChunk(Struct):
     """``id`` is the call's id; ``raw_name`` and ``raw_arguments`` are deltas."""
 
     id: str
@@ -100,8 +96,7 @@ class ToolCallChunk:
         }
 
 
-@dataclass(slots=True)
-class ThoughtChunk:
+class ThoughtChunk(Struct):
     id: str
     text: str | None = None
     signature: str | None = None
@@ -126,8 +121,7 @@ class ThoughtChunk:
         return out
 
 
-@dataclass(slots=True)
-class UnknownChunk:
+class UnknownChunk(Struct):
     id: str
     data: Any
     model_name: str | None = None
@@ -145,8 +139,7 @@ class UnknownChunk:
 ChunkBlock = TextChunk | ToolCallChunk | ThoughtChunk | UnknownChunk
 
 
-@dataclass(slots=True)
-class ProviderChunk:
+class ProviderChunk(Struct):
     """One event of a provider's stream; ``raw`` is the event's payload verbatim."""
 
     content: list[ChunkBlock]
@@ -156,8 +149,7 @@ class ProviderChunk:
     finish_reason: FinishReason | None = None
 
 
-@dataclass(slots=True)
-class ModelResult:
+class ModelResult(Struct):
     """A successful model call: the ground of one ``ModelInference`` row."""
 
     response: ProviderResponse

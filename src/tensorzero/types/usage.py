@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
+from msgspec import Struct
+
 FinishReason = Literal["stop", "stop_sequence", "length", "tool_call", "content_filter", "unknown"]
 ApiType = Literal["chat_completions", "responses", "embeddings", "other"]
 
 
-@dataclass(slots=True)
-class Usage:
+class Usage(Struct, gc=False):
     """Tokens and dollars. ``None`` means that the provider did not say, 0 that it said zero.
 
     ``input_tokens`` includes tokens read from the provider's cache, ``output_tokens`` reasoning
@@ -92,8 +93,7 @@ def total_usage(parts: list[Usage]) -> Usage:
     )
 
 
-@dataclass(slots=True)
-class RawUsage:
+class RawUsage(Struct):
     """A provider's own usage object, verbatim."""
 
     model_inference_id: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from tensorzero.config.variant import ChatCompletionConfig
 from tensorzero.models.model import Model, ModelStream
@@ -21,8 +21,7 @@ RESPOND = "respond"
 """The implicit tool of ``json_mode = "tool"``."""
 
 
-@dataclass(slots=True)
-class VariantResult:
+class VariantResult(Struct):
     """A variant's complete answer: its model results in order, and the merged parameters."""
 
     results: list[ModelResult]
@@ -30,8 +29,7 @@ class VariantResult:
     failed_raw: list[RawResponse] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class VariantStream:
+class VariantStream(Struct):
     """A variant's opened stream; ``previous`` are finished model results beside it."""
 
     stream: ModelStream

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from tensorzero.config.function import FunctionConfig
 from tensorzero.models.table import ModelTable
 from tensorzero.templates import TemplateEngine
 from tensorzero.types.content import Input
+from tensorzero.types.credentials import Credentials
 from tensorzero.types.extra import ExtraBody, ExtraHeader
 from tensorzero.types.files import FileResolver
 from tensorzero.types.params import NO_PARAMS, ChatCompletionParams
@@ -17,8 +17,7 @@ from tensorzero.types.tools import ToolCallConfig
 from tzcore.clock import OutboundClock
 
 
-@dataclass(slots=True)
-class VariantContext:
+class VariantContext(Struct):
     """One inference as its variants see it: shared by all that are tried."""
 
     function: FunctionConfig
@@ -32,7 +31,7 @@ class VariantContext:
     output_schema: JSONSchema | None = None
     extra_body: tuple[ExtraBody, ...] = ()
     extra_headers: tuple[ExtraHeader, ...] = ()
-    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    credentials: Credentials = field(default_factory=Credentials)
     files: FileResolver | None = None
     fetch_files: bool = False
     stream: bool = False

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from tensorzero.api.openai.messages import parse_messages, to_input
@@ -50,7 +49,6 @@ EMBEDDING_PREFIX = "tensorzero::embedding_model_name::"
 _U32 = integer(0, 2**32 - 1)
 
 
-@dataclass(slots=True)
 class ChatCompletionRequest(InferenceRequest):
     """An inference request, and what only this face has to know of it."""
 

@@ -1,12 +1,20 @@
-"""Bodies of text-only calls, the common case: only the messages are serialized for each."""
+"""Text-only calls, the common case, both ways.
+
+Of a body only the messages are serialized for each call; of an answer only what is used is
+read. Whatever is not of the common form is left to the general way.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
+from msgspec import DecodeError, Meta, Struct
+from msgspec.json import Decoder
 
+from tensorzero.providers.chat_completions.answers import read_finish_reason, read_usage
+from tensorzero.providers.http import Answer
 from tensorzero.types.content import Message, Text
 from tensorzero.types.model import ModelRequest
 from tensorzero.types.params import ChatCompletionParams
@@ -14,6 +22,39 @@ from tensorzero.types.schema import JSONSchema
 from tzcore.assemble import ChatBody
 
 MAX_TAILS = 256
+
+
+class _Message(Struct, gc=False):
+    content: str
+    tool_calls: None = None
+    reasoning: None = None
+    reasoning_content: None = None
+
+
+class _Choice(Struct, gc=False):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Completion(Struct, gc=False):
+    choices: Annotated[list[_Choice], Meta(min_length=1, max_length=1)]
+    usage: Any = None
+
+
+_decode = Decoder(_Completion).decode
+
+
+def read_plain_answer(body: bytes) -> Answer | None:
+    """An answer that is one text, ``None`` for any other."""
+    try:
+        completion = _decode(body)
+    except (DecodeError, ValueError):
+        return None
+    choice, usage = completion.choices[0], completion.usage
+    reason = read_finish_reason(choice.finish_reason)
+    return Answer([Text(choice.message.content)], read_usage(usage), usage, reason)
+
+
 Key = tuple[int, bool, str, int]
 
 

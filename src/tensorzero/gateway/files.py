@@ -7,10 +7,10 @@ import base64
 import logging
 import mimetypes
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from blake3 import blake3
+from msgspec.structs import replace
 
 from tensorzero.types.content import Input, InputMessage, Message
 from tensorzero.types.errors import BadFileFetch, ObjectStoreUnconfigured

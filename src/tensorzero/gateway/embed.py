@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tensorzero.gateway.services import Services
+from tensorzero.types.credentials import Credentials
 from tensorzero.types.embedding import EmbeddingRequest, EmbeddingResult
 from tensorzero.types.errors import InvalidRequest, ModelNotFound
 
@@ -16,7 +16,7 @@ class EmbeddingsRequest:
 
     model_name: str
     request: EmbeddingRequest
-    credentials: Mapping[str, str] = field(default_factory=dict)
+    credentials: Credentials = field(default_factory=Credentials)
     dryrun: bool = False
     include_raw_response: bool = False
 

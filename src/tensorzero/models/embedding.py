@@ -14,6 +14,7 @@ from tensorzero.models.deadline import bounded
 from tensorzero.models.table import MAX_SHORTHANDS
 from tensorzero.providers.base import EmbeddingProvider, ProviderContext
 from tensorzero.providers.registry import EMBEDDING_PROVIDERS
+from tensorzero.types.credentials import Credentials
 from tensorzero.types.embedding import EmbeddingRequest, EmbeddingResult
 from tensorzero.types.errors import (
     AllModelProvidersFailed,
@@ -52,7 +53,7 @@ class EmbeddingModel:
         )
 
     async def embed(
-        self, request: EmbeddingRequest, credentials: Mapping[str, str]
+        self, request: EmbeddingRequest, credentials: Credentials
     ) -> EmbeddingResult:
         """The vectors, from the first provider that gives them.
 
@@ -67,7 +68,7 @@ class EmbeddingModel:
         )
 
     async def _walk(
-        self, request: EmbeddingRequest, credentials: Mapping[str, str]
+        self, request: EmbeddingRequest, credentials: Credentials
     ) -> EmbeddingResult:
         errors: dict[str, GatewayError] = {}
         for route in self.routes:

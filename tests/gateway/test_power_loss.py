@@ -82,6 +82,18 @@ def test_broken_parts_are_made_good(tmp_path: Path, provider: Provider) -> None:
     assert gateway.stop() == 0
 
 
+def test_a_query_without_a_gateway_makes_them_good_too(tmp_path: Path, provider: Provider) -> None:
+    gateway = Gateway(write_config(tmp_path, provider.url), tmp_path / "data")
+    api = Api(gateway, provider)
+    answer = httpx.post(f"{gateway.url}/inference", json=BODY, timeout=30).json()
+    complete(api, [answer["inference_id"]])
+    folder = folder_of(api, "ModelInference")
+    gateway.kill_all()
+    assert damage(folder) > 0
+    sql = "SELECT toString(inference_id) FROM ModelInference"
+    assert gateway.query(sql) == [[answer["inference_id"]]]
+
+
 def test_every_table_syncs_and_remembers_tokens(api: Api) -> None:
     """Every target of a view, too: a batch sent again must find its token there."""
     tables = api.sql(

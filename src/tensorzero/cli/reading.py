@@ -23,6 +23,7 @@ from tensorzero.cli.query import MEMORY_LIMIT_BYTES, READS, TIME_LIMIT_S
 from tensorzero.server.children import StartError
 from tensorzero.server.logs import set_up_logs
 from tensorzero.server.slot import SlotTaken, take_slot
+from tensorzero.storage.database.broken_parts import newly_broken, remember_broken
 from tensorzero.storage.database.connection_file import USERNAME, new_password, read_connection
 from tensorzero.storage.database.embedded import DATABASE_FOLDER, EmbeddedDatabase
 from tensorzero.storage.database.errors import DatabaseError, DatabaseUnavailable, QueryError
@@ -149,12 +150,16 @@ async def _opened(directory: Path, spool: Path) -> AsyncIterator[DatabaseURL]:
     """The embedded database, opened here, with everything from the spool in it."""
     database = await asyncio.to_thread(EmbeddedDatabase.open, directory)
     try:
+        distrust = newly_broken(database)
         shipper = Shipper(
             spool_root=spool,
             quarantine=directory / "quarantine",
             sink=database,
             settings=ShipperSettings(),
+            distrust=distrust,
         )
+        if distrust:
+            remember_broken(database)  # the shipper's state knows from here on
         with contextlib.closing(shipper):
             waiting = await shipper.drain(DRAIN_S)
         if waiting:

@@ -19,6 +19,7 @@ from gateway.clickhouse import ClickHouse
 from gateway.provider import Provider
 from gateway.running import Gateway, write_config
 from tensorzero.storage.database.errors import QueryError
+from tensorzero.storage.shipper.state import StateFile
 
 BODY = {
     "model_name": "dummy::text?chunks=3",
@@ -72,6 +73,13 @@ def ask(gateway: Gateway, count: int, *, stream: bool = False) -> list[str]:
 def spooled(tmp_path: Path) -> list[Path]:
     """Folders of writers that are still there."""
     return [path for path in (tmp_path / "data" / "spool").glob("*/*") if path.is_dir()]
+
+
+def in_flight(tmp_path: Path) -> bool:
+    """Whether the shipper has a batch under way that it has not heard of yet."""
+    file = StateFile(tmp_path / "data" / "spool" / "0" / "shipper.state")
+    file.close()
+    return bool(file.state.in_flight)
 
 
 def health(gateway: Gateway) -> tuple[int, str]:
@@ -155,6 +163,7 @@ def test_a_stop_while_it_is_away_says_what_waits(
     gateway = start()
     ids = ask(gateway, 3)
     until(lambda: clickhouse.count("SELECT count() FROM ModelInference") == 3)
+    until(lambda: not in_flight(tmp_path))
     clickhouse.kill()
     waiting = ask(gateway, 7)
     began = time.monotonic()

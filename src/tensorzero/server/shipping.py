@@ -39,7 +39,8 @@ from tensorzero.storage.shipper.shipper import Shipper, ShipperSettings
 from tensorzero.storage.spool.directory import writer_directories
 from tensorzero.version import VERSION
 
-log = logging.getLogger(__name__)
+# By its full name: this module runs as ``__main__``.
+log = logging.getLogger("tensorzero.server.shipping")
 
 DRAIN_S = 10.0
 HOST = "127.0.0.1"

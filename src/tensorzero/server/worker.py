@@ -48,7 +48,8 @@ from tzcore.metrics import Counters
 from tzcore.spool import SpoolFull, Writer
 from tzcore.uuid7 import uuid7
 
-log = logging.getLogger(__name__)
+# By its full name: this module runs as ``__main__``.
+log = logging.getLogger("tensorzero.server.worker")
 
 REMINDER_S = 5.0
 

@@ -52,9 +52,7 @@ class EmbeddingModel:
             for provider in config.providers
         )
 
-    async def embed(
-        self, request: EmbeddingRequest, credentials: Credentials
-    ) -> EmbeddingResult:
+    async def embed(self, request: EmbeddingRequest, credentials: Credentials) -> EmbeddingResult:
         """The vectors, from the first provider that gives them.
 
         Raises ``AllModelProvidersFailed`` or ``ModelTimeout``.
@@ -67,9 +65,7 @@ class EmbeddingModel:
             name=self.name,
         )
 
-    async def _walk(
-        self, request: EmbeddingRequest, credentials: Credentials
-    ) -> EmbeddingResult:
+    async def _walk(self, request: EmbeddingRequest, credentials: Credentials) -> EmbeddingResult:
         errors: dict[str, GatewayError] = {}
         for route in self.routes:
             config = route.config

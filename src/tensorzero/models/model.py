@@ -66,9 +66,7 @@ class Model:
         self.routes = routes
         self._plain = config.timeouts.non_streaming_total_ms is None
 
-    def infer(
-        self, request: ModelRequest, credentials: Credentials
-    ) -> Awaitable[ModelResult]:
+    def infer(self, request: ModelRequest, credentials: Credentials) -> Awaitable[ModelResult]:
         """One complete answer of the first provider that gives one.
 
         Raises ``AllModelProvidersFailed`` or ``ModelTimeout``.
@@ -124,9 +122,7 @@ class Model:
             stream.items = bounded_stream(stream.items, started + total / 1000, expired)
         return stream
 
-    async def _walk_streams(
-        self, request: ModelRequest, credentials: Credentials
-    ) -> ModelStream:
+    async def _walk_streams(self, request: ModelRequest, credentials: Credentials) -> ModelStream:
         errors: dict[str, GatewayError] = {}
         for route in self.routes:
             config = route.config

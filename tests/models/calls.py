@@ -96,6 +96,7 @@ def ask(
         try:
             if stream:
                 asked.stream = await model.stream(asked_for, credentials or {})
+                asked.items.append(asked.stream.first)
                 async for item in asked.stream.items:
                     asked.items.append(item)
                     await asyncio.sleep(pause_s)

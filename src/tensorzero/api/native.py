@@ -17,6 +17,8 @@ from tensorzero.gateway.chunks import AnswerChunk, LastChunk, StreamError, Strea
 from tensorzero.gateway.request import InferenceRequest, parse_inference_request
 from tensorzero.gateway.stream import InferenceStream
 from tensorzero.types.errors import GatewayError
+from tensorzero.types.model import TextChunk
+from tzcore.chunks import ChunkWriter as WireChunks
 
 
 class NativeFace:
@@ -40,11 +42,7 @@ class NativeChunks:
 
     def __init__(self, stream: InferenceStream, error_json: bool) -> None:
         inference = stream.inference
-        self.head: dict[str, Any] = {
-            "inference_id": inference.id,
-            "episode_id": inference.episode_id,
-            "variant_name": stream.variant_name,
-        }
+        self.writer = WireChunks(inference.id, inference.episode_id, stream.variant_name, TextChunk)
         self.json = stream.json
         self.error_json = error_json
         self.wants_raw_data = inference.request.wants_raw_data
@@ -52,31 +50,23 @@ class NativeChunks:
     def __call__(self, event: StreamEvent) -> bytes:
         if isinstance(event, StreamError):
             return self._error(event)
-        chunk = dict(self.head)
         if isinstance(event, AnswerChunk):
+            extra = event.extra if self.wants_raw_data else None
             if self.json:
-                chunk["raw"] = event.raw
-            else:
-                chunk["content"] = [block.to_json() for block in event.content]
-            if self.wants_raw_data:
-                chunk.update(event.extra)
-            return orjson.dumps(chunk)
-        return self._last(chunk, event)
+                return self.writer.raw(event.raw, extra)
+            return self.writer.content(event.content, extra)
+        return self._last(event)
 
-    def _last(self, chunk: dict[str, Any], event: LastChunk) -> bytes:
-        if self.json:
-            chunk["raw"] = ""
-        else:
-            chunk["content"] = []
-        chunk["usage"] = event.usage.to_json()
+    def _last(self, event: LastChunk) -> bytes:
+        extra: dict[str, Any] = {"usage": event.usage.to_json()}
         if event.finish_reason is not None:
-            chunk["finish_reason"] = event.finish_reason
+            extra["finish_reason"] = event.finish_reason
         whole = event.aggregated
         if isinstance(whole, JsonOutput):
-            chunk["aggregated_response"] = whole.to_json()
+            extra["aggregated_response"] = whole.to_json()
         elif whole is not None:
-            chunk["aggregated_response"] = [block.to_json() for block in whole]
-        return orjson.dumps(chunk)
+            extra["aggregated_response"] = [block.to_json() for block in whole]
+        return self.writer.raw("", extra) if self.json else self.writer.content([], extra)
 
     def _error(self, event: StreamError) -> bytes:
         chunk: dict[str, Any] = {"error": str(event.error)}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from tensorzero.functions.output import JsonOutput
 from tensorzero.types.content import ChatBlock
@@ -12,8 +13,7 @@ from tensorzero.types.model import ChunkBlock
 from tensorzero.types.usage import FinishReason, Usage
 
 
-@dataclass(slots=True)
-class AnswerChunk:
+class AnswerChunk(Struct):
     """A part of the answer: blocks of a chat function, or ``raw``, the delta of a json function's
     text. The raw data is there when it was asked for."""
 
@@ -36,8 +36,7 @@ class AnswerChunk:
         return {name: value for name, value in fields.items() if value is not None}
 
 
-@dataclass(slots=True)
-class LastChunk:
+class LastChunk(Struct):
     """The end of the answer; ``aggregated`` is the whole of it, when it was asked for."""
 
     usage: Usage
@@ -45,8 +44,7 @@ class LastChunk:
     aggregated: list[ChatBlock] | JsonOutput | None = None
 
 
-@dataclass(slots=True)
-class StreamError:
+class StreamError(Struct):
     """An error in the place of a chunk; it does not end the stream by itself."""
 
     error: GatewayError

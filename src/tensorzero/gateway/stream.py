@@ -65,10 +65,12 @@ class InferenceStream:
         if self.ends_at is not None and timeouts is not None:
             expired = VariantTimeout(self.variant_name, "streaming_total", timeouts)
             items = bounded_stream(items, self.ends_at, expired)
+        chunk = self._chunk(stream.first, merger.add(stream.first))
+        if chunk is not None:
+            yield chunk
         async for item in items:
             if isinstance(item, ProviderChunk):
-                delta = merger.add(item)
-                chunk = self._chunk(item, delta)
+                chunk = self._chunk(item, merger.add(item))
                 if chunk is not None:
                     yield chunk
             else:

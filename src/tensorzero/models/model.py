@@ -39,12 +39,13 @@ class Route:
 
 
 class ModelStream(Struct):
-    """A stream whose first chunk has been read; ``items`` starts with it.
+    """A stream whose first chunk has been read; ``items`` are the rest.
 
     ``started`` and ``ttft_ms`` are of the successful attempt alone; ``failed_raw`` are the bodies
     of the attempts before it.
     """
 
+    first: ProviderChunk
     items: AsyncIterator[StreamItem]
     route: Route
     model_name: str
@@ -141,13 +142,14 @@ class Model:
                 errors[config.name] = error
                 continue
             ttft_ms = int((monotonic() - opened.started) * 1000)
-            items = _resumed(first, opened.items)
+            items = opened.items
             total = config.timeouts.streaming_total_ms
             if total is not None:
                 expired = ModelProviderTimeout(config.name, "streaming_total", total)
                 items = bounded_stream(items, clock_start + total / 1000, expired)
             failed = [raw for error in errors.values() for raw in error.raw_responses()]
             return ModelStream(
+                first,
                 items,
                 route,
                 self.name,
@@ -180,16 +182,3 @@ class Model:
                 await close()
             raise first
         return opened, first
-
-
-async def _resumed(
-    first: ProviderChunk, rest: AsyncIterator[StreamItem]
-) -> AsyncIterator[StreamItem]:
-    try:
-        yield first
-        async for item in rest:
-            yield item
-    finally:
-        close = getattr(rest, "aclose", None)
-        if close is not None:
-            await close()

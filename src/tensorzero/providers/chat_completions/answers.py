@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from tensorzero.providers.chat_completions.deltas import read_text_delta
 from tensorzero.providers.http import Answer, StreamReader
 from tensorzero.types.content import OutputBlock, Text, Thought, ToolCall
 from tensorzero.types.model import (
@@ -131,6 +132,13 @@ class ChatCompletionsReader(StreamReader):
         self.tool_ids: dict[int, str] = {}
 
     def chunk(self, event: bytes) -> ProviderChunk:
+        text = read_text_delta(event)
+        if text is not None:
+            return ProviderChunk([TextChunk("0", text)], event.decode("utf-8", "replace"))
+        return self.any_chunk(event)
+
+    def any_chunk(self, event: bytes) -> ProviderChunk:
+        """An event of any form; raises like ``chunk``."""
         data = orjson.loads(event)
         if not isinstance(data, dict):
             raise ValueError("not an object")

@@ -1,4 +1,4 @@
-"""A text-only body put together from parts is the general one, byte for byte."""
+"""What is read or written the short way is what the general way makes of it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from tensorzero.config.credentials import NoCredential
 from tensorzero.config.model import ProviderConfig
 from tensorzero.providers.base import ProviderContext
+from tensorzero.providers.chat_completions.answers import ChatCompletionsReader
+from tensorzero.providers.chat_completions.deltas import read_text_delta
 from tensorzero.providers.openai import OpenAIProvider
 from tensorzero.types.content import Message, Text, ToolCall
 from tensorzero.types.credentials import Credentials
@@ -125,3 +127,36 @@ def test_the_common_answer_is_read_the_short_way() -> None:
     assert plain is not None
     assert plain.output == [Text("hi")]
     assert plain.raw_usage == completion["usage"]
+
+
+deltas = st.fixed_dictionaries(
+    {"content": texts | values},
+    optional={
+        "role": texts,
+        "reasoning": values,
+        "reasoning_content": values,
+        "tool_calls": values,
+    },
+)
+events = st.fixed_dictionaries(
+    {
+        "choices": st.lists(
+            st.fixed_dictionaries(
+                {"delta": deltas | values}, optional={"finish_reason": st.just("stop") | values}
+            ),
+            max_size=2,
+        )
+        | values
+    },
+    optional={"usage": usage | values, "id": texts},
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(events)
+def test_a_text_delta_is_what_the_general_way_reads(event: dict[str, Any]) -> None:
+    data = orjson.dumps(event)
+    text = read_text_delta(data)
+    if text is not None:
+        reader = ChatCompletionsReader("openai", "m")
+        assert reader.chunk(data) == reader.any_chunk(data)

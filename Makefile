@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: run test soak lint build clean bench bench-e2e bench-bars bench-peers profile
+.PHONY: run test test-plain soak lint build clean bench bench-e2e bench-bars bench-peers profile
 
 $(VENV)/.installed: pyproject.toml setup.py $(wildcard src/tzcore/*.pyx src/tzcore/*.pxd)
 	$(PYTHON) -m venv $(VENV)
@@ -18,6 +18,10 @@ run: build
 
 test: build
 	$(BIN)/python -m pytest
+
+# The gateway's tests once more, without the compiled HTTP protocol (docs/http.md).
+test-plain: build
+	TENSORZERO_PLAIN_HTTP=1 $(BIN)/python -m pytest tests/gateway
 
 # Long runs, marked `soak`.
 soak: build

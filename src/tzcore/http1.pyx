@@ -3,7 +3,7 @@
 ``make_protocol`` gives a factory for ``uvicorn.Config(http=...)``. A connection reads requests in
 the strict common form (``tzcore.heads``) and calls the handler of a hot route with an
 ``Exchange``, one at a time and in order. The first request that is anything else moves the
-connection, unread bytes included, to uvicorn's ``HttpToolsProtocol`` for good. Framing that two
+connection, unread bytes included, to uvicorn's own protocol (``tzcore.http1_plain``) for good. Framing that two
 parsers could read differently is refused with 400 and never handed over.
 
 Cost: one object and no timer per request. One sweep a second per event loop enforces all time
@@ -757,15 +757,15 @@ cdef class ServerProtocol:
 
     cdef int hand_over(self, bytes unread) except -1:
         """Give the connection to uvicorn's own protocol, with everything not read yet."""
-        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+        from tzcore.http1_plain import PlainProtocol
 
         transport = self.transport
         self.phase = CLOSED
         self.sweeper.remove(self)
         self.server_state.connections.discard(self)
         self.transport = None
-        successor = HttpToolsProtocol(
-            config=self.config, server_state=self.server_state, app_state=self.app_state,
+        successor = PlainProtocol(
+            limits=self.service.limits, config=self.config, server_state=self.server_state, app_state=self.app_state,
             _loop=self.loop)
         transport.set_protocol(successor)
         successor.connection_made(transport)

@@ -96,11 +96,12 @@ def write_config(folder: Path, api_base: str, extra: str = "") -> Path:
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without what would change a gateway."""
+    """The environment without what would change a gateway, except for the way it serves HTTP:
+    `make test-plain` runs these tests on the other one."""
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("TENSORZERO_", "RUST_LOG"))
+        if not name.startswith(("TENSORZERO_", "RUST_LOG")) or name == "TENSORZERO_PLAIN_HTTP"
     }
 
 

@@ -304,7 +304,7 @@ def compare(stream: bytes, cuts: list[int]) -> int:
 @pytest.fixture(autouse=True)
 def no_uvicorn_protocol(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     if "httptools" in request.node.name:
-        monkeypatch.setattr("uvicorn.protocols.http.httptools_impl.HttpToolsProtocol", Successor)
+        monkeypatch.setattr("tzcore.http1_plain.PlainProtocol", Successor)
 
 
 @settings(max_examples=1500, deadline=None)

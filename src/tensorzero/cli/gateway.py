@@ -23,6 +23,8 @@ environment variables:
   RUST_LOG, TENSORZERO_LOG
                         log level: trace, debug, info, warn, error or off; or directives such as
                         tensorzero=debug,httpx=info (default: info, libraries warn)
+  TENSORZERO_PLAIN_HTTP 1: serve everything by uvicorn's own HTTP protocol instead of the compiled
+                        one; slower, for finding out whether a fault is in the latter
   <PROVIDER>_API_KEY …  keys of model providers, as the configuration names them
 
 signals:

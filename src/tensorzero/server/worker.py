@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import uvicorn
 import uvloop
 
 from tensorzero.api.app import App
+from tensorzero.api.body import MAX_BODY_BYTES
 from tensorzero.api.inference import InferenceRoute
 from tensorzero.api.metrics import MetricsRoute
 from tensorzero.api.native import NativeFace
@@ -43,7 +44,8 @@ from tensorzero.storage.database.url import DatabaseURL
 from tensorzero.types.errors import ClickHouseConnection, InvalidWorkflowEvaluationRun
 from tensorzero.version import VERSION
 from tzcore.client import Pool
-from tzcore.http1 import make_protocol
+from tzcore.http1 import Limits, make_protocol
+from tzcore.http1_plain import plain_protocol
 from tzcore.metrics import Counters
 from tzcore.spool import SpoolFull, Writer
 from tzcore.uuid7 import uuid7
@@ -52,6 +54,8 @@ from tzcore.uuid7 import uuid7
 log = logging.getLogger("tensorzero.server.worker")
 
 REMINDER_S = 5.0
+PLAIN_HTTP = "TENSORZERO_PLAIN_HTTP"
+"""1: our compiled protocol serves nothing; for finding out whether a fault is its."""
 
 _EPISODE = (
     "SELECT toString(run_id) AS run_id, variant_pins, tags FROM DynamicEvaluationRunEpisode "
@@ -171,12 +175,18 @@ def _assemble(settings: Settings, config: Config, counter_fds: Sequence[int], nu
 
 
 def _server(app: App) -> uvicorn.Server:
+    limits = Limits(max_body_bytes=MAX_BODY_BYTES)
+    if os.environ.get(PLAIN_HTTP) == "1":
+        log.warning("%s is set: every request takes the slow way", PLAIN_HTTP)
+        protocol: Callable[..., asyncio.Protocol] = plain_protocol(limits)
+    else:
+        routes = {(b"POST", path.encode()): route for path, route in app.posts.items()}
+        protocol = make_protocol(routes, limits=limits)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            http=make_protocol(  # type: ignore[arg-type]  # any protocol factory is taken
-                {(b"POST", path.encode()): route for path, route in app.posts.items()}
-            ),
+            http=protocol,  # type: ignore[arg-type]  # any protocol factory is taken
+            timeout_keep_alive=int(limits.idle_timeout_s),
             ws="none",
             lifespan="on",
             access_log=False,

@@ -15,7 +15,7 @@ FILES = {
     "legacy_user.minijinja": "<<{{ user_text }}>>",
     "legacy_system.minijinja": "[{{ system_text }}]",
     "constant.minijinja": "Always the same.",
-    "missing.minijinja": "first line\n{{ nowhere }}",
+    "missing.minijinja": "first line\n{{ given }}{{ nowhere }}",
 }
 
 FUNCTIONS = """

@@ -236,7 +236,8 @@ def test_a_block_whose_template_one_variant_lacks(api: Api) -> None:
 
 def test_a_variable_that_is_missing(api: Api) -> None:
     """Checklist 21: 500 pinned, 502 sampled; file, cause and line are named."""
-    given = user({"type": "template", "name": "user", "arguments": {}})
+    arguments = {"given": "a private matter"}
+    given = user({"type": "template", "name": "user", "arguments": arguments})
     for status, variant in ((500, "v"), (502, None)):
         body = api.refused(
             status,
@@ -247,6 +248,9 @@ def test_a_variable_that_is_missing(api: Api) -> None:
         )
         assert "undefined" in body["error"]
         assert "missing.minijinja:2" in body["error"]
+        assert "a private matter" in body["error"]
+    assert "missing.minijinja:2" in api.log
+    assert "a private matter" not in api.log
     assert api.provider.requests == []
 
 

@@ -29,6 +29,6 @@ def error_body(
 def log_error(error: GatewayError) -> None:
     """Once, where it leaves us: a warning for what the caller did, else an error."""
     if error.status < 500:
-        log.warning("%s: %s", error.kind, error)
+        log.warning("%s: %s", error.kind, error.log_text())
     else:
-        log.error("%s: %s", error.kind, error)
+        log.error("%s: %s", error.kind, error.log_text())

@@ -76,7 +76,7 @@ async def run_variants(
         try:
             result = await _run(inference.variants[name], inference, stream)
         except GatewayError as error:
-            log.warning("variant `%s` failed: %s", name, error)
+            log.warning("variant `%s` failed: %s", name, error.log_text())
             errors[name] = error
             continue
         if not errors:

@@ -89,11 +89,12 @@ class Template:
         lines = compiled.source.split("\n")
         if line <= len(lines):
             text += f"\n{line} > {lines[line - 1].rstrip()}"
+        located = text
         names = compiled.names_by_line.get(line, ())
         text = "\n".join(
             (text, describe_variables(names, frame), *(f"caused by: {inner}" for inner in trail))
         )
-        return TemplateRenderError(self.key, text)
+        return TemplateRenderError(self.key, text, located)
 
 
 class TemplateEngine:

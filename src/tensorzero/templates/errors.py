@@ -28,7 +28,14 @@ class DynamicLoadError(TemplateParseError):
 
 
 class TemplateRenderError(TemplateError):
-    """A template failed while it was rendered. The text names the key and the line (14.5)."""
+    """A template failed while it was rendered. The text names the key and the line (14.5).
+
+    ``located`` is the text without the values of variables, which may be a prompt: for logs.
+    """
+
+    def __init__(self, template: str, message: str, located: str) -> None:
+        super().__init__(template, message)
+        self.located = located
 
 
 class TemplateMissingError(TemplateError):

@@ -19,6 +19,8 @@ class GatewayError(Exception):
     kind: ClassVar[str] = "InternalError"
     status: int = 500
     retryable: bool = True
+    errors: Sequence[GatewayError] = ()
+    """Its causes, where it wraps several."""
 
     def __init__(self, text: str, /, **fields: Any) -> None:
         super().__init__(text)
@@ -27,6 +29,13 @@ class GatewayError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+    def log_text(self) -> str:
+        """What the log shows: never a prompt."""
+        text = self.message
+        for error in self.errors:
+            text = text.replace(error.message, error.log_text())
+        return text
 
     def to_json(self) -> Any:
         """``error_json``: the kind around its fields; a kind without fields is a bare string."""
@@ -290,8 +299,13 @@ class TemplateRender(GatewayError):
 
     kind = "MiniJinjaTemplateRender"
 
-    def __init__(self, template_name: str, message: str) -> None:
+    def __init__(self, template_name: str, message: str, located: str) -> None:
         super().__init__(message, template_name=template_name, message=message)
+        self.located = located
+
+    def log_text(self) -> str:
+        """Without the values of variables, which the answer shows to whoever sent them."""
+        return self.located
 
 
 class TemplateMissing(GatewayError):

@@ -79,4 +79,4 @@ def _render(engine: TemplateEngine, key: str, context: Mapping[str, Any] | None)
     except TemplateMissingError:
         raise TemplateMissing(key) from None
     except TemplateRenderError as error:
-        raise TemplateRender(key, str(error)) from None
+        raise TemplateRender(key, str(error), error.located) from None

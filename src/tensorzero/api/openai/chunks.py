@@ -26,6 +26,8 @@ class ChatCompletionChunks:
         self.json = stream.json
         self.error_json = error_json
         self.include_usage = request.include_usage
+        self.wants_raw_data = request.wants_raw_data
+        self._is_rich = self.json or self.wants_raw_data
         self._first = True
         ids = {"id": inference.id, "episode_id": inference.episode_id}
         self._head = orjson.dumps(ids)[:-1] + b',"choices":[{"index":0,"finish_reason":'
@@ -37,18 +39,32 @@ class ChatCompletionChunks:
             "object": "chat.completion.chunk",
         }
         self._tail = b"}]," + orjson.dumps(constant)[1:-1] + b',"usage":'
+        # Around the text of a chunk that is nothing but text: most are.
+        self._before_text = self._head + b'null,"logprobs":null,"delta":{"content":'
+        self._after_text = b"}" + self._tail + b"null}"
+        self._text_id: str | None = None
         # Positions: of tool calls among themselves, of thoughts and unknown blocks among all.
         self._calls: dict[str, int] = {}
         self._blocks: dict[tuple[type[ChunkBlock], str], int] = {}
 
     def __call__(self, event: StreamEvent) -> bytes:
         if isinstance(event, AnswerChunk):
+            content = event.content
+            if not self._is_rich and not self._first and len(content) == 1:
+                block = content[0]
+                if type(block) is TextChunk:
+                    if block.id != self._text_id:
+                        self._text_id = block.id
+                        self._position(block)
+                    return self._before_text + orjson.dumps(block.text) + self._after_text
             delta = self._delta()
             if self.json:
                 delta["content"] = event.raw
             else:
                 self._add_content(delta, event.content)
             chunk = self._chunk(delta)
+            if not self.wants_raw_data:
+                return chunk
             extra = event.extra
             if extra:
                 fields = {f"tensorzero_{name}": value for name, value in extra.items()}

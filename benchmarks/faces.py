@@ -5,10 +5,10 @@ Measured in turns, so that what else the machine does strikes both alike.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -17,14 +17,12 @@ from stages import ARGUMENTS, HotPath, run
 from tensorzero.api.face import Face
 from tensorzero.api.native import NativeFace
 from tensorzero.api.openai.chat import ChatCompletionsFace
-from tensorzero.gateway.chunks import AnswerChunk, LastChunk, StreamEvent
 from tensorzero.gateway.infer import infer
 from tensorzero.gateway.prepare import prepare
-from tensorzero.types.model import TextChunk
-from tensorzero.types.usage import Usage
+from tensorzero.gateway.stream import open_stream
 
 ROUNDS = 60
-CALLS = 50
+CALLS = 20
 CHUNKS = 50
 
 BODIES = {
@@ -62,34 +60,74 @@ class Faces:
     def __init__(self, folder: Path) -> None:
         self.path = HotPath(folder)
         self.bodies = {name: orjson.dumps(body) for name, body in BODIES.items()}
+        self.streams = {
+            name: orjson.dumps({**body, "stream": True}) for name, body in BODIES.items()
+        }
+        # A stream asks the loop for the time, and never for anything else here.
+        self.loop = asyncio.new_event_loop()
+        asyncio._set_running_loop(self.loop)
+        pool: Any = self.path.services.models.context.pool
+        pool.stream = _memory_stream
 
     def close(self) -> None:
+        asyncio._set_running_loop(None)
+        self.loop.close()
         self.path.close()
 
-    def _prepared(self, name: str) -> Any:
-        request = FACES[name].parse(self.bodies[name])
+    def _prepared(self, name: str, bodies: Mapping[str, bytes]) -> Any:
+        request = FACES[name].parse(bodies[name])
         return run(prepare(request, self.path.services, time.monotonic()))
 
     def whole(self, name: str) -> bytes:
         """Body in, body out."""
-        return FACES[name].answer(run(infer(self._prepared(name))))
+        return FACES[name].answer(run(infer(self._prepared(name, self.bodies))))
 
-    def written(self, name: str) -> Callable[[], object]:
-        """Writes the chunks of a stream."""
-        stream: Any = SimpleNamespace(
-            inference=self._prepared(name), variant_name="first", json=False
-        )
-        events: list[StreamEvent] = [
-            AnswerChunk([TextChunk("0", "some words of it ")]) for _ in range(CHUNKS)
-        ]
-        events.append(LastChunk(Usage(39, 45), "stop"))
-        face = FACES[name]
+    def streamed(self, name: str) -> list[bytes]:
+        """Body in, the frames of a stream out."""
+        return run(self._streamed(name))
 
-        def work() -> object:
-            write = face.chunks(stream, error_json=False)
-            return [write(event) for event in events]
+    async def _streamed(self, name: str) -> list[bytes]:
+        opened = await open_stream(self._prepared(name, self.streams))
+        write = FACES[name].chunks(opened, error_json=False)
+        return [b"data: " + write(event) + b"\n\n" async for event in opened.events()]
 
-        return work
+
+class MemoryStream:
+    """What a pool returns for a stream: events that are all there, one read each."""
+
+    status = 200
+
+    def header(self, name: bytes) -> bytes | None:
+        return b"text/event-stream" if name == b"content-type" else None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for event in EVENTS:
+            yield event
+
+    def finish(self) -> None:
+        return
+
+    async def aclose(self) -> None:
+        return
+
+
+def _event(**fields: Any) -> bytes:
+    return b"data: " + orjson.dumps({"id": "chatcmpl-1", **fields}) + b"\n\n"
+
+
+EVENTS = [
+    *(
+        _event(choices=[{"index": 0, "delta": {"content": "some words "}, "finish_reason": None}])
+        for _ in range(CHUNKS)
+    ),
+    _event(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}]),
+    _event(choices=[], usage={"prompt_tokens": 39, "completion_tokens": 45}),
+    b"data: [DONE]\n\n",
+]
+
+
+async def _memory_stream(*_: object, **__: object) -> MemoryStream:
+    return MemoryStream()
 
 
 def compare(works: Mapping[str, Callable[[], object]]) -> dict[str, float]:

@@ -28,7 +28,7 @@ def test_a_whole_inference(tmp_path: Path) -> None:
     faces.close()
 
 
-def test_the_chunks_of_a_stream(tmp_path: Path) -> None:
+def test_a_whole_stream(tmp_path: Path) -> None:
     faces = Faces(tmp_path)
-    _check({name: faces.written(name) for name in ("native", "openai")})
+    _check({name: lambda name=name: faces.streamed(name) for name in ("native", "openai")})
     faces.close()

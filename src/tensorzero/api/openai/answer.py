@@ -6,6 +6,7 @@ OpenAI's schema demands the first two, and clients that validate look for them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from time import time
 from typing import Any
 
@@ -17,13 +18,13 @@ from tensorzero.gateway.answer import Answer
 from tensorzero.types.content import ChatBlock, CheckedToolCall, Text
 from tensorzero.types.usage import FinishReason, Usage
 
-FINISH_REASONS: dict[FinishReason, str] = {
-    "stop": "stop",
-    "stop_sequence": "stop",
-    "length": "length",
-    "tool_call": "tool_calls",
-    "content_filter": "content_filter",
-    "unknown": "stop",
+FINISH_REASONS: dict[FinishReason, bytes] = {
+    "stop": b"stop",
+    "stop_sequence": b"stop",
+    "length": b"length",
+    "tool_call": b"tool_calls",
+    "content_filter": b"content_filter",
+    "unknown": b"stop",
 }
 
 
@@ -33,40 +34,51 @@ def chat_completion(answer: Answer) -> bytes:
     request = inference.request
     if not isinstance(request, ChatCompletionRequest):
         raise TypeError("an answer to a request of another face")
-    output = answer.output
-    message: dict[str, Any] = {
-        "role": "assistant",
-        "content": output.raw if isinstance(output, JsonOutput) else None,
-        "refusal": None,
-        "annotations": [],
-    }
-    if not isinstance(output, JsonOutput):
-        _add_content(message, output)
     reason = answer.finish_reason
-    body: dict[str, Any] = {
-        "id": inference.id,
-        "episode_id": inference.episode_id,
-        "choices": [
-            {
-                "index": 0,
-                "finish_reason": "stop" if reason is None else FINISH_REASONS[reason],
-                "logprobs": None,
-                "message": message,
-            }
-        ],
-        "created": int(time()),
-        "model": request.model(answer.variant_name),
-        "system_fingerprint": "",
-        "service_tier": None,
-        "object": "chat.completion",
-        "usage": usage_json(answer.usage),
-    }
+    # Ids are UUIDs: they need no escaping.
+    parts = [
+        b'{"id":"',
+        inference.id.encode(),
+        b'","episode_id":"',
+        inference.episode_id.encode(),
+        b'","choices":[{"index":0,"finish_reason":"',
+        b"stop" if reason is None else FINISH_REASONS[reason],
+        b'","logprobs":null,"message":',
+        _message(answer.output),
+        b'}],"created":%d,"model":' % time(),
+        orjson.dumps(request.model(answer.variant_name)),
+        b',"system_fingerprint":"","service_tier":null,"object":"chat.completion","usage":',
+        orjson.dumps(usage_json(answer.usage)),
+    ]
     if request.wants_raw_data:
-        _add_raw_data(body, answer)
-    return orjson.dumps(body)
+        for name, value in _raw_data(answer):
+            parts.append(b',"%b":' % name)
+            parts.append(orjson.dumps(value))
+    parts.append(b"}")
+    return b"".join(parts)
 
 
-def _add_content(message: dict[str, Any], blocks: list[ChatBlock]) -> None:
+def _message(output: list[ChatBlock] | JsonOutput) -> bytes:
+    content: str | None = None
+    rest = b"}"
+    if isinstance(output, JsonOutput):
+        content = output.raw
+    elif len(output) == 1 and type(output[0]) is Text:
+        content = output[0].text
+    else:
+        content, fields = _content(output)
+        if fields:
+            rest = b"," + orjson.dumps(fields)[1:]
+    return (
+        b'{"role":"assistant","content":'
+        + orjson.dumps(content)
+        + b',"refusal":null,"annotations":[]'
+        + rest
+    )
+
+
+def _content(blocks: list[ChatBlock]) -> tuple[str | None, dict[str, Any]]:
+    """The text, and the further fields of the message."""
     texts: list[str] = []
     calls: list[dict[str, Any]] = []
     extra: list[dict[str, Any]] = []
@@ -79,21 +91,21 @@ def _add_content(message: dict[str, Any], blocks: list[ChatBlock]) -> None:
         else:
             fields = block.to_json()
             extra.append({"type": fields.pop("type"), "insert_index": at, **fields})
-    if texts:
-        message["content"] = texts[0] if len(texts) == 1 else "".join(texts)
+    found: dict[str, Any] = {}
     if calls:
-        message["tool_calls"] = calls
+        found["tool_calls"] = calls
     if extra:
-        message["tensorzero_extra_content"] = extra
+        found["tensorzero_extra_content"] = extra
+    return "".join(texts) if texts else None, found
 
 
-def _add_raw_data(body: dict[str, Any], answer: Answer) -> None:
+def _raw_data(answer: Answer) -> Iterator[tuple[bytes, Any]]:
     if answer.raw_usage is not None:
-        body["tensorzero_raw_usage"] = answer.raw_usage
+        yield b"tensorzero_raw_usage", answer.raw_usage
     if answer.raw_response is not None:
-        body["tensorzero_raw_response"] = answer.raw_response
+        yield b"tensorzero_raw_response", answer.raw_response
     if answer.original_response is not None:
-        body["tensorzero_original_response"] = answer.original_response
+        yield b"tensorzero_original_response", answer.original_response
 
 
 def usage_json(usage: Usage) -> dict[str, Any]:

@@ -135,7 +135,7 @@ class ChatCompletionChunks:
         if self.json:
             delta["content"] = ""
         reason = event.finish_reason
-        finish = b"null" if reason is None else orjson.dumps(FINISH_REASONS[reason])
+        finish = b"null" if reason is None else b'"%b"' % FINISH_REASONS[reason]
         usage = orjson.dumps(usage_json(event.usage)) if self.include_usage else b"null"
         return self._chunk(delta, finish, usage)
 

@@ -25,7 +25,7 @@ ROUNDS = 60
 CALLS = 20
 CHUNKS = 50
 
-BODIES = {
+BODIES: dict[str, dict[str, Any]] = {
     "native": {
         "function_name": "draft",
         "input": {

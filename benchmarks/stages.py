@@ -28,6 +28,7 @@ from tensorzero.models.table import ModelTable
 from tensorzero.providers.base import ProviderContext
 from tensorzero.providers.openai import OpenAIProvider
 from tensorzero.server.recording import ShipperLink, SpoolRecorder
+from tensorzero.types.credentials import Credentials
 from tensorzero.types.errors import InvalidWorkflowEvaluationRun
 from tensorzero.types.model import Attempt, ModelRequest, ModelResult
 from tensorzero.variants.render import render_messages, render_system
@@ -194,7 +195,7 @@ class HotPath:
             metrics=Metrics(Counters(), config.gateway.latency_overhead_buckets),
         )
         self.provider = OpenAIProvider(context, config.models["mock"].providers[0])
-        self.attempt = Attempt("mock", "mock", uuid7(), {})
+        self.attempt = Attempt("mock", "mock", uuid7(), Credentials())
         self.request = parse_inference_request(REQUEST)
         self.inference: Inference = self.prepare()
         self.variant = config.functions["draft"].variants["first"]

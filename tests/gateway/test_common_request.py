@@ -24,7 +24,11 @@ blocks = st.fixed_dictionaries(
     {"type": st.sampled_from(["text", "text", "raw_text"]), "text": texts},
     optional={"value": texts, "arguments": anything},
 )
-contents = texts | st.lists(blocks, max_size=3) | anything
+templates = st.fixed_dictionaries(
+    {"type": st.just("template"), "name": texts, "arguments": st.dictionaries(texts, anything)},
+    optional={"text": texts},
+)
+contents = texts | st.lists(blocks | templates, max_size=3) | anything
 messages = st.fixed_dictionaries(
     {"role": st.sampled_from(["user", "assistant", "system"]), "content": contents},
     optional={"name": texts},
@@ -77,6 +81,16 @@ PLAIN: dict[str, Any] = {
         "messages": [
             {"role": "user", "content": "a"},
             {"role": "assistant", "content": [{"type": "text", "text": "b"}]},
+            {
+                "role": "user",
+                "content": [
+                    {
+                        "type": "template",
+                        "name": "t",
+                        "arguments": {"a": [1, 2.5, None, {"b": True}]},
+                    }
+                ],
+            },
         ],
     },
     "episode_id": "0190F000-0000-7000-8000-000000000009",
@@ -130,7 +144,39 @@ def test_surrogates(content: bytes) -> None:
         b'{"input":{"messages":[{"role":"user","role":"assistant","content":"x"}]}}',
         b'{"input":{"messages":[{"role":"user","content":[{"type":"raw_text","type":"text","text":"x"}]}]}}',
         b'{"input":{},"tags":{"a":"1","a":"2"}}',
+        b'{"input":{"system":{"a":1,"a":2}}}',
     ],
 )
 def test_repeated_keys(body: bytes) -> None:
     _compare(body)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        b"1e400",
+        b"-0",
+        b"-0.0",
+        b"1E5",
+        b"0.1",
+        b"123456789012345678901234567890",
+        b"-9223372036854775809",
+        b"18446744073709551616",
+        b"9007199254740993",
+        b"1.7976931348623157e308",
+        b"5e-324",
+        b"01",
+        b"1.",
+        b"NaN",
+    ],
+)
+def test_numbers_of_arguments(number: bytes) -> None:
+    body = b'{"input":{"system":{"a":[' + number + b"]}}}"
+    if _compare(body):
+        mine, whole = parse_inference_request(body), parse_any_request(body)
+        assert repr(mine.input.system) == repr(whole.input.system)
+
+
+def test_deep_arguments() -> None:
+    for depth in (100, 126, 127, 200, 3000):
+        _compare(b'{"input":{"system":{"a":' + b"[" * depth + b"]" * depth + b"}}}")

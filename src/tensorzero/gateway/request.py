@@ -93,11 +93,12 @@ def load_json(body: bytes) -> Any:
 
 def parse_inference_request(body: bytes) -> InferenceRequest:
     """A typed request; raises ``JsonRequest`` naming the path of the first fault."""
-    common = read_common_request(body)
-    if common is not None:
+    read = read_common_request(body)
+    if read is not None:
+        common, given = read
         episode_id = common.episode_id
         return InferenceRequest(
-            common.typed_input(),
+            given,
             common.function_name,
             common.model_name,
             None if episode_id is None else parse_episode_id(episode_id, "episode_id"),

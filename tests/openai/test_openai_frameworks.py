@@ -32,7 +32,14 @@ def weather(city: str) -> str:
 
 
 def model(api: OpenAIApi, name: str, **fields: Any) -> ChatOpenAI:
-    return ChatOpenAI(base_url=api.base, api_key=KEY, model=name, max_retries=0, **fields)
+    return ChatOpenAI(
+        base_url=api.base,
+        api_key=KEY,
+        model=name,
+        max_retries=0,
+        http_client=api.raw,
+        **fields,
+    )
 
 
 def test_langchain_answers(api: OpenAIApi) -> None:
@@ -96,15 +103,19 @@ def test_langchain_extensions(api: OpenAIApi) -> None:
 
 
 def test_langchain_embeddings(api: OpenAIApi) -> None:
-    """As it comes, it sends token numbers; without that, texts."""
-    for fields in ({}, {"check_embedding_ctx_length": False}):
-        made = OpenAIEmbeddings(base_url=api.base, api_key=KEY, model=EMBEDDING + "small", **fields)
-        if not fields:
-            made.tiktoken_enabled = False
-            made.check_embedding_ctx_length = False
-        vectors = made.embed_documents(["red", "blue"])
-        assert [len(vector) for vector in vectors] == [8, 8]
-        assert made.embed_query("red") == pytest.approx(vectors[0])
+    """Texts; or token numbers, as it sends them unless it is told not to."""
+    made = OpenAIEmbeddings(
+        base_url=api.base,
+        api_key=KEY,
+        model=EMBEDDING + "small",
+        http_client=api.raw,
+        check_embedding_ctx_length=False,
+    )
+    vectors = made.embed_documents(["red", "blue"])
+    assert [len(vector) for vector in vectors] == [8, 8]
+    assert made.embed_query("red") == pytest.approx(vectors[0])
+    tokens = made.client.create(model=EMBEDDING + "small", input=[[1, 2], [3]])
+    assert len(tokens.data) == 2
 
 
 MODES = [

@@ -121,7 +121,8 @@ def test_any_json(api: OpenAIApi, body: Any) -> None:
     )
 )
 def test_embeddings(api: OpenAIApi, fields: Any) -> None:
-    fields.pop("dimensions", None) if type(fields.get("dimensions")) is int else None
+    if type(fields.get("dimensions")) is int:
+        del fields["dimensions"]  # a size that the provider refuses is a failure of its own
     send(api, "embeddings", {"model": EMBEDDING + "small", "input": "x", **fields})
 
 

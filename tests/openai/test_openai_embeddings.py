@@ -245,9 +245,10 @@ def test_azure(api: OpenAIApi) -> None:
     model = EMBEDDING + "azure"
     fields = {"tensorzero::credentials": {"customer": "k"}}
     refused(api, 500, "Dynamic endpoint not found", model=model, **fields)
-    for url in ("ftp://x", "nowhere"):
+    for url in ("ftp://secret", "secret", "http://[secret"):
         fields = {"tensorzero::credentials": {**where, "where": url}}
-        refused(api, 500, "Invalid dynamic endpoint", model=model, **fields)
+        body = refused(api, 500, "All model providers failed", model=model, **fields)
+        assert "secret" not in str(body)
 
 
 def test_fallback(api: OpenAIApi) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import json
+import socket
 import time
 import uuid
 from typing import Any
@@ -123,6 +125,23 @@ def test_bodies(api: OpenAIApi) -> None:
     assert answer.status_code == 415
     answer = api.raw.post(url, content=body, headers={"content-type": "text/plain"})
     assert answer.is_success
+
+
+def test_a_body_beyond_the_limit(api: OpenAIApi) -> None:
+    """Refused in OpenAI's form before it is read."""
+    port = int(api.gateway.url.rpartition(":")[2])
+    for route in ("chat/completions", "embeddings"):
+        head = f"POST /openai/v1/{route} HTTP/1.1\r\nhost: x\r\ncontent-length: 104857601\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            connection.sendall(head.encode() + b"{")
+            answer = b""
+            while b"\r\n\r\n" not in answer or not answer.endswith(b"}"):
+                data = connection.recv(65536)
+                assert data, answer
+                answer += data
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        body = json.loads(answer.partition(b"\r\n\r\n")[2])
+        assert "104857600 bytes" in body["error"]["message"]
 
 
 def test_unknown_fields(api: OpenAIApi) -> None:

@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from checking_proxy import CheckingProxy
 from openai_support import OpenAIApi
 
 FOLDER = Path(__file__).parent / "node"
@@ -50,14 +51,16 @@ def node() -> str:
 
 @pytest.mark.parametrize("script", ["openai.test.mjs", "ai.test.mjs"])
 def test_clients(api: OpenAIApi, node: str, script: str) -> None:
-    done = subprocess.run(
-        [node, "--test", "--test-reporter=tap", script],
-        cwd=FOLDER,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, "GATEWAY_URL": api.base, "AI_SDK_LOG_WARNINGS": "false"},
-    )
+    with CheckingProxy(api.url) as proxy:
+        url = f"{proxy.url}/openai/v1"
+        done = subprocess.run(
+            [node, "--test", "--test-reporter=tap", script],
+            cwd=FOLDER,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env={**os.environ, "GATEWAY_URL": url, "AI_SDK_LOG_WARNINGS": "false"},
+        )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert "# pass 0" not in done.stdout

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from checking_proxy import CheckingProxy
 from test_openai_node import FOLDER, node  # noqa: F401 - a fixture
 
 from gateway.running import Gateway
@@ -84,13 +85,14 @@ def test_the_readme(shipped: Gateway) -> None:
 @pytest.mark.parametrize("text", code("python"))
 def test_python(shipped: Gateway, text: str) -> None:
     assert HERE in text
-    done = subprocess.run(
-        [sys.executable, "-c", text.replace(HERE, shipped.url)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    with CheckingProxy(shipped.url) as proxy:
+        done = subprocess.run(
+            [sys.executable, "-c", text.replace(HERE, proxy.url)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
 
@@ -101,10 +103,11 @@ def test_node(shipped: Gateway, node: str, text: str) -> None:  # noqa: F811 - t
     folder = FOLDER / "node_modules" / ".page"
     folder.mkdir(exist_ok=True)
     script = folder / "example.mjs"
-    script.write_text(text.replace(HERE, shipped.url))
-    done = subprocess.run(
-        [node, str(script)], capture_output=True, text=True, timeout=60, check=False
-    )
+    with CheckingProxy(shipped.url) as proxy:
+        script.write_text(text.replace(HERE, proxy.url))
+        done = subprocess.run(
+            [node, str(script)], capture_output=True, text=True, timeout=60, check=False
+        )
     shutil.rmtree(folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

@@ -134,8 +134,8 @@ class AzureEmbeddings(OpenAIEmbeddings):
             given = attempt.credentials.get(endpoint.key)
             if given is None:
                 raise DynamicEndpointNotFound(endpoint.key)
-            if urlsplit(given).scheme not in ("http", "https"):
-                raise InvalidDynamicEndpoint(given)
+            if not given.startswith(("http://", "https://")):
+                raise InvalidDynamicEndpoint(endpoint.key)
             endpoint = given
         parts = urlsplit(endpoint)
         deployment = quote(self.config.options["deployment_id"], safe="")

@@ -248,8 +248,12 @@ class InvalidDynamicEndpoint(GatewayError):
     kind = "InvalidDynamicEndpoint"
     status = 400
 
-    def __init__(self, url: str) -> None:
-        super().__init__(f"Invalid dynamic endpoint URL: {url}", url=url)
+    def __init__(self, key_name: str) -> None:
+        # The value is one of the request's credentials: it is not shown.
+        super().__init__(
+            f"Invalid dynamic endpoint: the value of `{key_name}` is no http or https URL",
+            key_name=key_name,
+        )
 
 
 class ProviderNotFound(GatewayError):

@@ -27,7 +27,7 @@ class ChatCompletionChunks:
         self.error_json = error_json
         self.include_usage = request.include_usage
         self.wants_raw_data = request.wants_raw_data
-        self._is_rich = self.json or self.wants_raw_data
+        self._may_be_plain = not self.json and not self.wants_raw_data
         self._first = True
         ids = {"id": inference.id, "episode_id": inference.episode_id}
         self._head = orjson.dumps(ids)[:-1] + b',"choices":[{"index":0,"finish_reason":'
@@ -50,7 +50,7 @@ class ChatCompletionChunks:
     def __call__(self, event: StreamEvent) -> bytes:
         if isinstance(event, AnswerChunk):
             content = event.content
-            if not self._is_rich and not self._first and len(content) == 1:
+            if self._may_be_plain and not self._first and len(content) == 1:
                 block = content[0]
                 if type(block) is TextChunk:
                     if block.id != self._text_id:

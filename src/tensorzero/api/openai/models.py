@@ -45,7 +45,9 @@ class ModelsRoute:
 
     async def one(self, request: Request) -> Response:
         """One of them, or a model by shorthand; its name is the rest of the path."""
-        name = unquote(request.scope["raw_path"].decode("latin-1")).partition("/models/")[2]
+        name = unquote(request.scope["raw_path"].decode("latin-1")).partition("/openai/v1/models/")[
+            2
+        ]
         if name in self.ids or self._is_shorthand(name):
             return _json(self._model(name))
         error = ModelNotFound(name)

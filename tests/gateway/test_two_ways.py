@@ -293,9 +293,7 @@ class Requests:
             self.chance.randrange(len(stream) + 1) for _ in range(self.chance.choice([0, 0, 1, 5]))
         )
         marks = [0, *cuts, len(stream)]
-        return [
-            stream[start:end] for start, end in itertools.pairwise(marks) if start < end
-        ]
+        return [stream[start:end] for start, end in itertools.pairwise(marks) if start < end]
 
     def broken(self) -> bytes:
         """A request with one fault in its framing."""

@@ -307,10 +307,47 @@ def no_uvicorn_protocol(monkeypatch: pytest.MonkeyPatch, request: pytest.Fixture
         monkeypatch.setattr("tzcore.http1_plain.PlainProtocol", Successor)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(streams(), st.lists(st.integers(0, 300), max_size=6))
 def test_what_is_read_equals_what_httptools_reads(stream: bytes, cuts: list[int]) -> None:
     compare(stream, cuts)
+
+
+@pytest.mark.soak
+@settings(max_examples=60_000, deadline=None)
+@given(streams(), st.lists(st.integers(0, 300), max_size=6))
+def test_what_is_read_equals_what_httptools_reads_at_length(stream: bytes, cuts: list[int]) -> None:
+    compare(stream, cuts)
+
+
+def refused_head(stream: bytes, routes: dict[tuple[bytes, bytes], Any]) -> bytes | None:
+    """The status line of what the first head is answered with; ``None`` if it is accepted."""
+    Successor.unread = None
+    transport = FakeTransport()
+    loop = asyncio.new_event_loop()
+    try:
+        config = uvicorn.Config(cold_app, lifespan="off", log_level="critical")
+        state = uvicorn.server.ServerState()
+        factory = make_protocol(routes)
+        protocol: Any = factory(config=config, server_state=state, app_state={}, _loop=loop)
+        protocol.connection_made(transport)
+        protocol.data_received(stream)
+        assert not (transport.written and Successor.unread), stream
+        if Successor.unread is None:
+            protocol.connection_lost(None)
+    finally:
+        loop.close()
+    return transport.written.partition(b"\r\n")[0] or None
+
+
+@settings(max_examples=200, deadline=None)
+@given(streams())
+def test_what_is_refused_is_refused_on_every_path_not_handed_over_to_httptools(
+    stream: bytes,
+) -> None:
+    head, end, _ = stream.lstrip(b"\r\n").partition(b"\r\n\r\n")
+    hot = {(b"POST", b"/hot"): lambda exchange: None}
+    assert refused_head(head + end, hot) == refused_head(head + end, {}), stream
 
 
 def test_single_byte_damage_is_refused_or_read_as_httptools_does() -> None:
@@ -340,7 +377,8 @@ def test_single_byte_damage_test_would_see_httptools_differ() -> None:
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=5))
 def test_garbage_of_any_kind_does_no_harm(stream: bytes, cuts: list[int]) -> None:
     Successor.unread = None
-    assert read_ours(CHUNKED[:40] + stream, cuts) == []
+    # No bytes that may follow make this a request of ours.
+    assert read_ours(CHUNKED.rstrip(b"\r\n") + b"x" + stream, cuts) == []
 
 
 @settings(max_examples=300, deadline=None)

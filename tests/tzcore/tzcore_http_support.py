@@ -12,6 +12,7 @@ import uvicorn
 import uvloop
 
 from tzcore.http1 import Exchange, Limits, make_protocol
+from tzcore.http1_plain import plain_protocol
 
 LOOPS = ["asyncio", "uvloop"]
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -61,11 +62,17 @@ def configure(
     *,
     limits: Limits | None = None,
     common_headers: bytes = b"",
+    plain: bool = False,
+    app: Any = cold_app,
     **options: Any,
 ) -> Served:
+    if plain:
+        protocol: Any = plain_protocol(limits or Limits())
+    else:
+        protocol = make_protocol(routes, limits=limits, common_headers=common_headers)
     config = uvicorn.Config(
-        cold_app,
-        http=make_protocol(routes, limits=limits, common_headers=common_headers),  # type: ignore[arg-type]  # uvicorn declares a class, and calls whatever it is given
+        app,
+        http=protocol,
         host="127.0.0.1",
         port=0,
         lifespan="off",

@@ -11,6 +11,12 @@ class ConnectFailed(ClientError):
 class ClientTimeout(ClientError):
     """The time given to a request has passed."""
 
+class ConnectTimeout(ClientTimeout):
+    """It passed while connecting."""
+
+class PoolTimeout(ClientTimeout):
+    """It passed while all connections to the server were in use."""
+
 class ConnectionLost(ClientError):
     """The server closed the connection before its answer was complete."""
 
@@ -145,5 +151,21 @@ class Pool:
         timeout_s: float | None = None,
     ) -> ResponseStream:
         """Send a request, return as soon as the answer's head has arrived."""
+    async def send(
+        self,
+        target: Target,
+        method: bytes,
+        headers: bytes,
+        body: bytes,
+        *,
+        connect_s: float | None = None,
+        read_s: float | None = None,
+    ) -> ResponseStream:
+        """Send a request as it is: redirects are not followed.
+
+        ``connect_s`` limits the wait for a connection and its opening (``PoolTimeout``,
+        ``ConnectTimeout``), ``read_s`` that for the answer's head (``ClientTimeout``); the body has
+        no limit of its own. For clients on top of the pool (``tzcore.httpx_transport``).
+        """
     async def aclose(self) -> None:
         """Close all connections; requests under way fail with ``ClientError``."""

@@ -78,6 +78,14 @@ class ClientTimeout(ClientError):
     """The time given to a request has passed."""
 
 
+class ConnectTimeout(ClientTimeout):
+    """It passed while connecting."""
+
+
+class PoolTimeout(ClientTimeout):
+    """It passed while all connections to the server were in use."""
+
+
 class ConnectionLost(ClientError):
     """The server closed the connection before its answer was complete."""
 
@@ -244,7 +252,7 @@ cdef class Origin:
                         self.count += 1
                         self.free_place()
                 if isinstance(error, TimeoutError):
-                    raise ClientTimeout(
+                    raise PoolTimeout(
                         f"all {self.pool.max_connections} connections to {self.label} stayed "
                         "in use for the whole time of the request") from None
                 raise
@@ -286,7 +294,7 @@ cdef class Origin:
                 raise ConnectFailed(
                     f"could not connect to {self.place()}: {os.strerror(error.errno)}") from None
             if left <= limit:
-                raise ClientTimeout(
+                raise ConnectTimeout(
                     f"the time of the request passed while connecting to {self.place()}"
                 ) from None
             raise ConnectFailed(
@@ -1116,6 +1124,45 @@ cdef class Pool:
                 if connection.future is future:
                     connection.close()
                 raise
+
+    async def send(self, Target target not None, bytes method not None, bytes headers not None,
+                   bytes body not None, *, connect_s=None, read_s=None):
+        """One request as it is, and a limit for each phase, as clients on top of a pool want it."""
+        cdef Origin server = target.server
+        cdef Connection connection
+        cdef ResponseStream response
+        cdef bint fresh = False
+        cdef bint reused
+        cdef double read_limit = INFINITY if read_s is None else read_s
+        cdef double deadline = (
+            INFINITY if connect_s is None else <double>monotonic() + <double>connect_s)
+        running = asyncio.get_running_loop()
+        if running is not self.loop:
+            self.bind(running)
+        while True:
+            if self.closed:
+                raise ClientError("the connection pool is closed")
+            connection = None if fresh else server.take()
+            if connection is None:
+                connection = await server.acquire(deadline, fresh)
+            reused = connection.served
+            future = connection.start(target, method, headers, body,
+                                      <double>monotonic() + read_limit, read_limit, True)
+            try:
+                response = await future
+            except ConnectionLost:
+                if fresh or not reused or connection.first_byte_at > 0.0:
+                    raise
+                fresh = True
+                continue
+            except BaseException:
+                if connection.future is future:
+                    connection.close()
+                raise
+            if connection.inbox is response.inbox:
+                # The limit was the head's; the caller sets one for each piece of the body.
+                connection.deadline = INFINITY
+            return response
 
     cdef int bind(self, loop) except -1:
         """Serve ``loop``; connections of a former one (tests, forked workers) are dropped."""

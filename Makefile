@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: run test test-plain soak lint build clean bench bench-e2e bench-bars bench-peers profile
+.PHONY: run test test-plain test-debug soak lint build clean bench bench-e2e bench-bars bench-peers profile
 
 $(VENV)/.installed: pyproject.toml setup.py $(wildcard src/tzcore/*.pyx src/tzcore/*.pxd)
 	$(PYTHON) -m venv $(VENV)
@@ -22,6 +22,14 @@ test: build
 # The gateway's tests once more, without the compiled HTTP protocol (docs/http.md).
 test-plain: build
 	TENSORZERO_PLAIN_HTTP=1 $(BIN)/python -m pytest tests/gateway
+
+# The core's tests on a build with bounds checks, in a copy that leaves this one's modules alone.
+test-debug: build
+	rm -rf build/debug && mkdir -p build/debug
+	cp -r setup.py pyproject.toml src tests build/debug/
+	rm -f build/debug/src/tzcore/*.so build/debug/src/tzcore/*.c
+	cd build/debug && TZCORE_DEBUG=1 $(abspath $(BIN))/python setup.py -q build_ext --inplace
+	cd build/debug && PYTHONPATH=src $(abspath $(BIN))/python -m pytest tests/tzcore
 
 # Long runs, marked `soak`.
 soak: build

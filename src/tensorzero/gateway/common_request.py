@@ -26,7 +26,7 @@ from tensorzero.types.json_text import MAX_DEPTH
 _NOTHING = Raw()
 
 
-class _TextBlock(Struct, forbid_unknown_fields=True, gc=False, tag="text"):
+class TextBlock(Struct, forbid_unknown_fields=True, gc=False, tag="text"):
     text: str
 
 
@@ -39,7 +39,7 @@ class _TemplateBlock(Struct, forbid_unknown_fields=True, gc=False, tag="template
 
 class _Message(Struct, forbid_unknown_fields=True, gc=False):
     role: Literal["user", "assistant"]
-    content: str | list[_TextBlock | _TemplateBlock]
+    content: str | list[TextBlock | _TemplateBlock]
 
 
 class _Input(Struct, forbid_unknown_fields=True, gc=False):
@@ -72,22 +72,23 @@ class CommonRequest(Struct, forbid_unknown_fields=True, gc=False):
         return Input(messages, system)
 
 
-def _blocks(content: str | list[_TextBlock | _TemplateBlock]) -> list[InputBlock]:
+def _blocks(content: str | list[TextBlock | _TemplateBlock]) -> list[InputBlock]:
     if isinstance(content, str):
         return [Text(content)]
     return [
         Text(block.text)
-        if isinstance(block, _TextBlock)
-        else Template(block.name, _arguments(block.arguments))
+        if isinstance(block, TextBlock)
+        else Template(block.name, read_object(block.arguments))
         for block in content
     ]
 
 
-def _arguments(raw: Raw) -> JsonObject:
-    arguments = orjson.loads(memoryview(raw))
-    if type(arguments) is not dict:
+def read_object(raw: Raw) -> JsonObject:
+    """A JSON object; raises ``ValueError`` for anything else."""
+    value = orjson.loads(memoryview(raw))
+    if type(value) is not dict:
         raise ValueError("no object")
-    return arguments
+    return value
 
 
 _decode = Decoder(CommonRequest).decode

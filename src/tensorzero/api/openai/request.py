@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from tensorzero.api.openai.common_request import read_common_chat_completion
 from tensorzero.api.openai.messages import parse_messages, to_input
 from tensorzero.api.openai.tools import parse_response_format, parse_tool_choice, parse_tools
 from tensorzero.gateway.fields import (
@@ -64,6 +65,27 @@ class ChatCompletionRequest(InferenceRequest):
 
 def parse_chat_completion(body: bytes) -> ChatCompletionRequest:
     """A typed request; raises ``JsonRequest`` and ``InvalidOpenAICompatibleRequest``."""
+    read = read_common_chat_completion(body)
+    if read is None:
+        return parse_any_chat_completion(body)
+    common, given = read
+    episode_id = common.episode_id
+    values: dict[str, Any] = {}
+    if episode_id is not None:
+        values["episode_id"] = parse_episode_id(episode_id, "tensorzero::episode_id")
+    _target(common.model, values)
+    return ChatCompletionRequest(
+        given,
+        stream=common.stream,
+        dryrun=common.dryrun,
+        tags=common.tags,
+        include_usage=common.include_usage,
+        **values,
+    )
+
+
+def parse_any_chat_completion(body: bytes) -> ChatCompletionRequest:
+    """The complete parser: every form of a request, every fault."""
     data = load_json(body)
     if not isinstance(data, dict):
         raise fault("", f"invalid type: {type_name(data)}, expected an object")

@@ -11,6 +11,7 @@ import gzip
 import itertools
 import random
 import re
+import socket
 import time
 import zlib
 from collections import Counter
@@ -24,7 +25,7 @@ import pytest
 import zstandard
 
 from gateway import functions
-from gateway.provider import Provider
+from gateway.provider import Provider, delta, ending
 from gateway.running import Gateway
 
 CONVERSATIONS = 3000
@@ -49,7 +50,8 @@ class Ports(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def ports(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ports]:
+def ways(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Gateway]]:
+    """The compiled way and the plain one."""
     settings = "[gateway]\nobservability = { enabled = false }\n"
     running = []
     for way, name in (("0", "fast"), ("1", "plain")):
@@ -59,10 +61,19 @@ def ports(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Itera
         running.append(Gateway(config, folder / "data", environment=environment))
     assert "TENSORZERO_PLAIN_HTTP is set" not in running[0].log()
     assert "TENSORZERO_PLAIN_HTTP is set" in running[1].log()
-    yield Ports(*(int(gateway.url.rpartition(":")[2]) for gateway in running))
+    yield running
     for gateway in running:
         assert gateway.stop() == 0
         assert "Traceback" not in gateway.log()
+
+
+def port_of(gateway: Gateway) -> int:
+    return int(gateway.url.rpartition(":")[2])
+
+
+@pytest.fixture
+def ports(ways: list[Gateway]) -> Ports:
+    return Ports(*map(port_of, ways))
 
 
 class Answer(NamedTuple):
@@ -417,3 +428,37 @@ def test_generated_requests_are_answered_alike(ports: Ports, provider: Provider)
     assert broken > 50
     assert stricter < broken
     assert {200, 400, 404, 405, 415, 431} <= set(statuses), statuses
+
+
+@pytest.mark.parametrize("way", [0, 1])
+def test_a_reader_that_stops_is_cut_off(ways: list[Gateway], provider: Provider, way: int) -> None:
+    """What waits for it is bounded; the next request is answered."""
+    gateway = ways[way]
+    provider.scripts["scripted"] = [delta(content="x" * 50_000) for _ in range(400)] + ending()
+    body = orjson.dumps({"model_name": "scripted", "input": HELLO, "stream": True})
+    with socket.socket() as link:
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        link.connect(("127.0.0.1", port_of(gateway)))
+        link.sendall(
+            b"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        )
+        ends = time.monotonic() + 30
+        while "reads its stream too slowly" not in gateway.log():
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+    assert gateway.post({"model_name": "dummy::text", "input": HELLO}).status_code == 200
+
+
+@pytest.mark.parametrize("way", [0, 1])
+def test_a_chunked_body_beyond_the_limit_is_answered(ways: list[Gateway], way: int) -> None:
+    """The client goes on sending, and still gets the answer; then the connection ends."""
+    with socket.create_connection(("127.0.0.1", port_of(ways[way])), timeout=30) as link:
+        link.sendall(b"POST /inference HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        chunk = b"100000\r\n" + b" " * (1 << 20) + b"\r\n"
+        for _ in range(102):
+            link.sendall(chunk)
+        link.sendall(b"0\r\n\r\n")
+        answer = link.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"413 Payload Too Large" in answer
+    assert b"connection: close" in answer

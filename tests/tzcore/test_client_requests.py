@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
 import time
 import zlib
 from collections.abc import AsyncIterator
@@ -23,6 +24,7 @@ from tzcore.client import (
     ProtocolError,
     Target,
 )
+from tzcore.client_connect import open_socket
 
 pytestmark = pytest.mark.parametrize("loop", LOOPS)
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -431,3 +433,28 @@ def test_headers_can_be_replaced_and_removed(loop: str) -> None:
     assert b"\r\nauthorization: Basic dTpwQA==\r\n" in basic
     assert pool.target("http://bücher.example:80/", []).host == "xn--bcher-kva.example"
     assert b"host: [::1]:8080\r\n" in pool.target("http://[::1]:8080/", []).static_head
+
+
+def test_small_requests_are_not_delayed_and_dead_peers_are_noticed(
+    loop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TCP_NODELAY and TCP keep-alive are set on the pool's sockets."""
+    opened: list[socket.socket] = []
+
+    async def spy(host: str, port: int) -> socket.socket:
+        opened.append(await open_socket(host, port))
+        return opened[-1]
+
+    monkeypatch.setattr("tzcore.client.open_socket", spy)
+
+    async def main() -> None:
+        async with (
+            scripted(Recorder(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")) as port,
+            pooled() as pool,
+        ):
+            await pool.request(pool.origin(f"http://127.0.0.1:{port}/"), b"")
+            (sock,) = opened
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+    run(main(), loop)

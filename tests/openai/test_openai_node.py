@@ -34,7 +34,12 @@ def node() -> str:
         command = [npm, "install", "--no-package-lock", "--no-audit", "--no-fund"]
         try:
             done = subprocess.run(
-                [*command, "--ignore-scripts"],
+                [
+                    *command,
+                    "--ignore-scripts",
+                    "--fetch-retries=1",
+                    "--fetch-retry-mintimeout=1000",
+                ],
                 cwd=FOLDER,
                 capture_output=True,
                 text=True,
@@ -44,7 +49,7 @@ def node() -> str:
         except subprocess.TimeoutExpired:
             pytest.skip("npm's registry does not answer: the clients for Node are not tested")
         if done.returncode != 0:
-            pytest.skip(f"npm cannot install the clients for Node: {done.stderr[-300:]}")
+            pytest.skip(f"npm cannot install the clients for Node: {done.stderr.strip()[:120]}")
         INSTALLED.write_text(wanted)
     return found
 

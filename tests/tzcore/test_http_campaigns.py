@@ -180,10 +180,10 @@ def test_the_server_outlives_hostile_clients(budget_s: float) -> None:
     assert counts["grown"] < GROWTH_BYTES, counts
 
 
-def answer_for(body: bytes, chance: random.Random, *, ends_itself: bool) -> bytes:
+def answer_for(body: bytes, chance: random.Random, *, small: bool) -> bytes:
     """A correct answer that tells the request back, in one of the framings."""
-    text = b"<" + body + b">" * chance.choice([1, 100, 100 if ends_itself else 40_000])
-    kind = chance.randrange(2 if ends_itself else 3)
+    text = b"<" + body + b">" * chance.choice([1, 100, 100 if small else 40_000])
+    kind = chance.randrange(2 if body.startswith(b"surplus") else 3)
     interim = b"HTTP/1.1 100 Continue\r\n\r\n" * chance.choice([0, 0, 1])
     if kind == 0:
         return interim + b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text) + text
@@ -217,7 +217,8 @@ def test_the_client_outlives_hostile_servers(budget_s: float) -> None:
                 length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
                 body = await reader.readexactly(length)
                 fate = body.split(b" ")[0]
-                answer = answer_for(body, chance, ends_itself=fate == b"surplus")
+                in_one_piece = fate in (b"surplus", b"damaged")
+                answer = answer_for(body, chance, small=in_one_piece)
                 if fate == b"damaged":
                     answer = damaged(answer, chance)
                 elif fate == b"cut":
@@ -231,8 +232,8 @@ def test_the_client_outlives_hostile_servers(budget_s: float) -> None:
                 elif fate == b"endless":
                     answer = b"HTTP/1.1 103 Early Hints\r\n\r\n" * 300
                 step = chance.choice([1, 3, 1000]) if len(answer) < 1000 else 100_000
-                if fate == b"surplus":
-                    # In one piece: what comes after the next request was sent is its answer, to
+                if in_one_piece:
+                    # Surplus bytes that come after the next request was sent are its answer, to
                     # any client.
                     step = len(answer)
                 for at in range(0, len(answer), step):

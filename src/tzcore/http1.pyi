@@ -112,7 +112,7 @@ def make_protocol(
     """A protocol factory for ``uvicorn.Config(http=...)``.
 
     ``routes`` maps ``(method, path)`` to the handler of each hot route; every other request is
-    handed to uvicorn's ``HttpToolsProtocol`` with its connection. ``common_headers`` is a block
+    handed to ``tzcore.http1_plain`` with its connection. ``common_headers`` is a block
     of header lines (each ending in CR LF) that every answer carries.
     Raises ``ValueError`` for a malformed route or block.
     """

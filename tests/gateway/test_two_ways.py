@@ -462,3 +462,23 @@ def test_a_chunked_body_beyond_the_limit_is_answered(ways: list[Gateway], way: i
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"413 Payload Too Large" in answer
     assert b"connection: close" in answer
+
+
+@pytest.mark.parametrize("path", [b"/inference", b"/status"])
+@pytest.mark.parametrize("way", [0, 1])
+def test_the_limits_of_a_head(ways: list[Gateway], way: int, path: bytes) -> None:
+    """100 fields and 64 KB pass, more gets 431; on hot routes and on others."""
+    port = port_of(ways[way])
+
+    def status(*fields: bytes) -> int:
+        head = b"\r\n".join([b"GET " + path + b" HTTP/1.1", b"Host: x", *fields, b"", b""])
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as link:
+            link.sendall(head)
+            return int(link.recv(65536)[9:12])
+
+    accepted = 405 if path == b"/inference" else 200
+    assert status(*[b"X: y"] * 99) == accepted
+    assert status(*[b"X: y"] * 100) == 431
+    assert status(b"X: " + b"x" * 65_000) == accepted
+    assert status(b"X: " + b"x" * 66_000) == 431
+    assert status(b"X: " + b"x" * 1_000_000) == 431

@@ -1,11 +1,16 @@
-"""Many hosts, as the URLs of files may name: none is remembered for ever."""
+"""Many hosts, as the URLs of files may name: none is remembered for ever, none stops the loop."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import socket
+import threading
 
-from tzcore.client import Origin, Pool
+import pytest
+from tzcore_http_support import run
+
+from tzcore.client import ConnectTimeout, Origin, Pool
 from upstream.scripted import ScriptedServer, answer
 
 
@@ -15,7 +20,7 @@ def _alive() -> int:
 
 
 def test_hosts_without_connections_are_forgotten_and_others_stay() -> None:
-    async def run() -> None:
+    async def main() -> None:
         moved = answer(b"", "307 Temporary Redirect", "location: /b")
         async with ScriptedServer.saying(moved, answer({})) as server:
             pool = Pool(user_agent=b"Test/1", trust_env=False)
@@ -30,4 +35,32 @@ def test_hosts_without_connections_are_forgotten_and_others_stay() -> None:
             assert {seen.headers.get("authorization") for seen in server.seen} == {"Bearer key"}
             await pool.aclose()
 
-    asyncio.run(asyncio.wait_for(run(), 30))
+    asyncio.run(asyncio.wait_for(main(), 30))
+
+
+def test_a_slow_resolver_does_not_stop_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names are resolved beside the event loop, within the time limit of the request."""
+    released = threading.Event()
+
+    def slow(*_: object, **__: object) -> list[object]:
+        released.wait(10)
+        raise socket.gaierror(socket.EAI_AGAIN, "later")
+
+    async def main() -> None:
+        pool = Pool(user_agent=b"", trust_env=False)
+        monkeypatch.setattr(socket, "getaddrinfo", slow)
+        asking = asyncio.ensure_future(
+            pool.request(pool.origin("http://slow.example/"), b"", timeout_s=0.2)
+        )
+        turns = 0
+        while not asking.done():
+            await asyncio.sleep(0.01)
+            turns += 1
+        released.set()
+        monkeypatch.undo()
+        assert turns > 3
+        with pytest.raises(ConnectTimeout):
+            await asking
+        await pool.aclose()
+
+    run(main(), "asyncio")

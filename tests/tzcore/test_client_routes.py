@@ -148,6 +148,28 @@ def test_tls_servers_are_verified(loop: str) -> None:
     run(main(), loop)
 
 
+def test_a_server_is_told_the_name_that_is_meant(loop: str) -> None:
+    """SNI: several hosts behind one address present their own certificates."""
+
+    async def main() -> None:
+        authority = trustme.CA()
+        context = server_context(authority, "localhost")
+        named: list[str] = []
+
+        def note(_: ssl.SSLObject, name: str, __: ssl.SSLContext) -> None:
+            named.append(name)
+
+        context.sni_callback = note  # type: ignore[assignment]  # typeshed wants a return value
+        async with (
+            pooled(ssl_context=client_context(authority)) as pool,
+            scripted(Recorder(OK), context) as port,
+        ):
+            await pool.request(pool.origin(f"https://localhost:{port}/"), b"x")
+        assert named == ["localhost"]
+
+    run(main(), loop)
+
+
 class Forward:
     """A forward proxy: absolute targets and CONNECT."""
 

@@ -237,3 +237,17 @@ def test_small_answers_are_not_delayed(way: dict[str, Any]) -> None:
             writer.close()
 
     run(main())
+
+
+def test_the_documented_limits_are_the_defaults() -> None:
+    """docs/http.md says so."""
+    limits = Limits()
+    assert limits.max_head_bytes == 65_536
+    assert limits.max_headers == 100
+    assert limits.max_body_bytes == 104_857_600
+    assert limits.head_timeout_s == 10.0
+    assert limits.body_timeout_s == 60.0
+    assert limits.idle_timeout_s == limits.write_timeout_s == 75.0
+    assert limits.max_buffered_bytes == 4_194_304
+    assert limits.max_pipelined_bytes == 65_536
+    assert limits.linger_s == 5.0

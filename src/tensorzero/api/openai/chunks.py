@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from tensorzero.api.openai.answer import FINISH_REASONS, usage_json
+from tensorzero.api.openai.answer import FINISH_REASONS, WRITER
 from tensorzero.api.openai.errors import error_fields
 from tensorzero.api.openai.request import ChatCompletionRequest
 from tensorzero.gateway.chunks import AnswerChunk, LastChunk, StreamError, StreamEvent
@@ -136,7 +136,7 @@ class ChatCompletionChunks:
             delta["content"] = ""
         reason = event.finish_reason
         finish = b"null" if reason is None else b'"%b"' % FINISH_REASONS[reason]
-        usage = orjson.dumps(usage_json(event.usage)) if self.include_usage else b"null"
+        usage = WRITER.usage(event.usage) if self.include_usage else b"null"
         return self._chunk(delta, finish, usage)
 
     def _error(self, event: StreamError) -> bytes:

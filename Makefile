@@ -21,7 +21,7 @@ test: build
 
 # The gateway's tests once more, without the compiled HTTP protocol (docs/http.md).
 test-plain: build
-	TENSORZERO_PLAIN_HTTP=1 $(BIN)/python -m pytest tests/gateway
+	TENSORZERO_PLAIN_HTTP=1 $(BIN)/python -m pytest tests/gateway tests/openai
 
 # The core's tests on a build with bounds checks, in a copy that leaves this one's modules alone.
 test-debug: build

@@ -16,8 +16,9 @@ build: $(VENV)/.installed
 run: build
 	$(BIN)/tensorzero gateway --config-file config/tensorzero.toml
 
+# Two at a time: most tests wait for processes. A file's tests stay together, they share a gateway.
 test: build
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # The gateway's tests once more, without the compiled HTTP protocol (docs/http.md).
 test-plain: build

@@ -180,3 +180,14 @@ def test_numbers_of_arguments(number: bytes) -> None:
 def test_deep_arguments() -> None:
     for depth in (100, 126, 127, 200, 3000):
         _compare(b'{"input":{"system":{"a":' + b"[" * depth + b"]" * depth + b"}}}")
+
+
+@pytest.mark.parametrize(
+    ("enabled", "warned"), [("on", True), ("write_only", True), ("off", False)]
+)
+def test_cache_options_do_not_pretend(
+    enabled: str, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = b'{"input":{},"cache_options":{"enabled":"' + enabled.encode() + b'"}}'
+    parse_inference_request(body)
+    assert ("cache is not served yet" in caplog.text) is warned

@@ -5,6 +5,7 @@ Shapes and texts: the contract's native inference API, sections 1 to 5.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -41,6 +42,8 @@ from tensorzero.types.errors import InvalidRequest, JsonRequest
 from tensorzero.types.extra import ExtraBody, ExtraHeader
 from tensorzero.types.params import NO_PARAMS, ChatCompletionParams
 from tensorzero.types.tools import CustomTool, FunctionTool, ProviderTool, ToolChoice
+
+log = logging.getLogger(__name__)
 
 
 class InferenceRequest(Struct):
@@ -232,13 +235,15 @@ def parse_namespace(value: Any, path: str) -> str:
 
 
 def check_cache_options(value: Any, path: str) -> None:
-    """Checked, then left: without a cache backend the options are a no-op."""
+    """Checked, then left with a warning: there is no cache yet."""
     if value is None:
         return
     table = mapping(value, path)
     enabled = optional(table, "enabled")
     if enabled is not None:
         choice(enabled, f"{path}.enabled", ("on", "off", "read_only", "write_only"))
+        if enabled != "off":
+            log.warning("`%s` has no effect: the inference cache is not served yet", path[:64])
     age = optional(table, "max_age_s")
     if age is not None:
         integer(0, 2**32 - 1)(age, f"{path}.max_age_s")

@@ -219,7 +219,7 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = Settings.from_json(arguments.settings)
     set_up_logs(settings.log_format, debug=settings.debug)
-    os.nice(19)
+    os.nice(10)
     with open(arguments.start_fd, "rb") as file:
         start = orjson.loads(file.read())
     try:

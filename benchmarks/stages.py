@@ -7,7 +7,7 @@ rows, spool) is what a worker runs.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,20 +16,21 @@ import orjson
 from tensorzero.config.load import load
 from tensorzero.functions.output import chat_output
 from tensorzero.gateway.answer import Answer
+from tensorzero.gateway.database import Parameter, Row
 from tensorzero.gateway.infer import infer
 from tensorzero.gateway.inference import Inference
 from tensorzero.gateway.metrics import Metrics
 from tensorzero.gateway.prepare import prepare
 from tensorzero.gateway.request import parse_inference_request
 from tensorzero.gateway.rows import inference_row, model_row
-from tensorzero.gateway.services import Services, WorkflowEpisode
+from tensorzero.gateway.services import Services
 from tensorzero.models.embedding import EmbeddingTable
 from tensorzero.models.table import ModelTable
 from tensorzero.providers.base import ProviderContext
 from tensorzero.providers.openai import OpenAIProvider
 from tensorzero.server.recording import ShipperLink, SpoolRecorder
 from tensorzero.types.credentials import Credentials
-from tensorzero.types.errors import InvalidWorkflowEvaluationRun
+from tensorzero.types.errors import ClickHouseConnection
 from tensorzero.types.model import Attempt, ModelRequest, ModelResult
 from tensorzero.variants.render import render_messages, render_system
 from tensorzero.variants.sampling import VariantSampler
@@ -136,9 +137,14 @@ class MemoryPool(Pool):
         return MemoryAnswer()
 
 
-class NoWorkflowRuns:
-    async def find(self, episode_id: str) -> WorkflowEpisode:
-        raise InvalidWorkflowEvaluationRun(episode_id)
+class NoDatabase:
+    async def query(
+        self,
+        sql: str,
+        params: Mapping[str, Parameter] | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> list[Row]:
+        raise ClickHouseConnection("No stage asks the database")
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:
@@ -191,7 +197,7 @@ class HotPath:
             records=True,
             store=None,
             store_decided=True,
-            workflow_runs=NoWorkflowRuns(),
+            reads=NoDatabase(),
             metrics=Metrics(Counters(), config.gateway.latency_overhead_buckets),
         )
         self.provider = OpenAIProvider(context, config.models["mock"].providers[0])

@@ -16,7 +16,9 @@ from tensorzero.api.errors import error_body, log_error
 from tensorzero.api.exchange import AsgiExchange, Exchange
 from tensorzero.api.metrics import MetricsRoute
 from tensorzero.api.openai.models import ModelsRoute
+from tensorzero.api.paths import PathTable
 from tensorzero.api.request_span import RequestSpan, current_span
+from tensorzero.api.use_case import UseCaseRoute
 from tensorzero.gateway.files import ObjectStore
 from tensorzero.gateway.input_parser import parse_storage_path
 from tensorzero.types import json_text
@@ -49,12 +51,13 @@ def json_response(body: object, status: int = 200) -> Response:
 
 
 class App:
-    """A small ASGI application: exact paths, one handler for each method."""
+    """A small ASGI application: one handler for each method of a path."""
 
     def __init__(
         self,
         *,
         posts: Mapping[str, HotRoute],
+        paths: Mapping[tuple[str, str], UseCaseRoute],
         health: Health,
         version: str,
         config_hash: str,
@@ -64,7 +67,7 @@ class App:
         models: ModelsRoute,
         error_json: bool,
     ) -> None:
-        """``posts``: by path, without the base path."""
+        """``posts``: by path, without the base path; ``paths``: by method and template."""
         self.health = health
         self.version = version
         self.config_hash = config_hash
@@ -79,6 +82,7 @@ class App:
             f"{base_path}/openai/v1/models": models,
         }
         self.posts = {base_path + path: route for path, route in posts.items()}
+        self.paths = PathTable(paths, base_path)
         self.models = models
         self.model_prefix = f"{base_path}/openai/v1/models/"
 
@@ -90,8 +94,9 @@ class App:
             return
         path, method = scope["path"], scope["method"]
         post = self.posts.get(path)
-        if post is not None and method == "POST":
-            await AsgiExchange(scope, receive, send).run(post)
+        found = post if post is not None and method == "POST" else self.paths.find(method, path)
+        if found is not None:
+            await AsgiExchange(scope, receive, send).run(found)
             return
         current_span.set(RequestSpan(method.encode(), scope["raw_path"]))
         await _discard_body(receive)
@@ -102,6 +107,9 @@ class App:
         path, method = scope["path"], scope["method"]
         if path in self.posts:
             return Response(status_code=405, headers={"allow": "POST"})
+        allowed = self.paths.methods(path)
+        if allowed:
+            return Response(status_code=405, headers={"allow": ",".join(allowed)})
         endpoint = self.gets.get(path)
         if endpoint is None and path.startswith(self.model_prefix) and path != self.model_prefix:
             endpoint = self.models.one

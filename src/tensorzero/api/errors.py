@@ -26,6 +26,13 @@ def error_body(
     return orjson.dumps(body, default=str)
 
 
+class NativeErrors:
+    """How the gateway's own routes say that they failed."""
+
+    def error(self, error: GatewayError, *, error_json: bool, include_raw_response: bool) -> bytes:
+        return error_body(error, error_json=error_json, include_raw_response=include_raw_response)
+
+
 def log_error(error: GatewayError) -> None:
     """Once, where it leaves us: a warning for what the caller did, else an error."""
     if error.status < 500:

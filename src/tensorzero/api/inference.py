@@ -41,6 +41,9 @@ class InferenceRoute(TaskRoute):
         self.services = services
         self.face = face
 
+    def __call__(self, exchange: Exchange) -> None:
+        self.begin(self._serve(exchange))
+
     async def _serve(self, exchange: Exchange) -> None:
         request: InferenceRequest | None = None
         inference: Inference | None = None

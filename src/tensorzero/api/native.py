@@ -9,19 +9,18 @@ from typing import Any
 
 import orjson
 
-from tensorzero.api.errors import error_body
+from tensorzero.api.errors import NativeErrors
 from tensorzero.api.face import ChunkWriter
 from tensorzero.functions.output import JsonOutput
 from tensorzero.gateway.answer import Answer
 from tensorzero.gateway.chunks import AnswerChunk, LastChunk, StreamError, StreamEvent
 from tensorzero.gateway.request import InferenceRequest, parse_inference_request
 from tensorzero.gateway.stream import InferenceStream
-from tensorzero.types.errors import GatewayError
 from tensorzero.types.model import TextChunk
 from tzcore.chunks import ChunkWriter as WireChunks
 
 
-class NativeFace:
+class NativeFace(NativeErrors):
     """The gateway's own request and answer."""
 
     def parse(self, body: bytes) -> InferenceRequest:
@@ -32,9 +31,6 @@ class NativeFace:
 
     def chunks(self, stream: InferenceStream, *, error_json: bool) -> ChunkWriter:
         return NativeChunks(stream, error_json)
-
-    def error(self, error: GatewayError, *, error_json: bool, include_raw_response: bool) -> bytes:
-        return error_body(error, error_json=error_json, include_raw_response=include_raw_response)
 
 
 class NativeChunks:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Coroutine
+from typing import Any
 
 from tensorzero.api.body import CODINGS, decode_body, too_large
 from tensorzero.api.errors import log_error
@@ -28,14 +30,16 @@ class TaskRoute(ABC):
         self.error_json = error_json
         self.logs_requests = log.isEnabledFor(logging.DEBUG)
 
+    @abstractmethod
     def __call__(self, exchange: Exchange) -> None:
-        task = asyncio.get_running_loop().create_task(self._serve(exchange))
+        """Begin to serve a request."""
+
+    def begin(self, serving: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run what answers a request, whatever happens to its connection."""
+        task = asyncio.get_running_loop().create_task(serving)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
-
-    @abstractmethod
-    async def _serve(self, exchange: Exchange) -> None:
-        """Answer, whatever happens."""
+        return task
 
     @staticmethod
     def _body(exchange: Exchange) -> bytes:

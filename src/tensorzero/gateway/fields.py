@@ -5,11 +5,19 @@ All raise ``JsonRequest`` with ``<path>: <detail>``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import UUID
 
 from tensorzero.types.errors import JsonRequest
 from tensorzero.types.params import single_precision
+
+_UUID = re.compile(
+    r"(?:urn:uuid:)?(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{32})"
+    r"|\{[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\}",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 def fault(path: str, detail: str) -> JsonRequest:
@@ -91,6 +99,14 @@ def choice(value: Any, path: str, allowed: Sequence[str]) -> str:
         expected = ", ".join(f"`{name}`" for name in allowed)
         raise fault(path, f"unknown variant `{text[:64]}`, expected one of {expected}")
     return text
+
+
+def uuid(value: Any, path: str) -> str:
+    """A UUID in any of its spellings, returned in the usual one."""
+    text = string(value, path)
+    if _UUID.fullmatch(text) is None:
+        raise fault(path, f"UUID parsing failed: `{text[:64]}` is not a UUID")
+    return str(UUID(text))
 
 
 def required(table: dict[str, Any], key: str, path: str) -> Any:

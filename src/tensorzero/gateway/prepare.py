@@ -17,6 +17,8 @@ from tensorzero.gateway.files import RequestFiles, file_blocks
 from tensorzero.gateway.inference import Inference
 from tensorzero.gateway.request import InferenceRequest
 from tensorzero.gateway.services import Services
+from tensorzero.gateway.tags import check_tags
+from tensorzero.gateway.workflow_runs import find_episode
 from tensorzero.types.errors import (
     InvalidFunctionVariants,
     InvalidInferenceTarget,
@@ -33,7 +35,6 @@ log = logging.getLogger(__name__)
 
 DEFAULT_FUNCTION = "tensorzero::default"
 DYNAMIC_VARIANT = "tensorzero::dynamic_variant"
-RESERVED = "tensorzero::"
 MAX_FILE_BYTES = 104_857_600
 
 
@@ -44,9 +45,7 @@ async def prepare(request: InferenceRequest, services: Services, received_at: fl
     if request.internal:
         tags["tensorzero::internal"] = "true"
     else:
-        for key in tags:
-            if key.startswith(RESERVED):
-                raise InvalidRequest(f"Tag name cannot start with 'tensorzero::': {key}")
+        check_tags(tags)
     inference.tags = tags
     inference.id = uuid7()
     pinned = request.variant_name
@@ -123,7 +122,7 @@ async def prepare(request: InferenceRequest, services: Services, received_at: fl
 
 
 async def _join_workflow_run(inference: Inference, pinned: str | None) -> str | None:
-    episode = await inference.services.workflow_runs.find(inference.episode_id)
+    episode = await find_episode(inference.services, inference.episode_id)
     for key, value in episode.tags.items():
         inference.tags.setdefault(key, value)
     inference.tags["tensorzero::dynamic_evaluation_run_id"] = episode.run_id

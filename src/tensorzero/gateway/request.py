@@ -6,10 +6,8 @@ Shapes and texts: the contract's native inference API, sections 1 to 5.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from msgspec import Struct, field
 
@@ -26,8 +24,10 @@ from tensorzero.gateway.fields import (
     refuse_unknown,
     string,
     strings,
+    uuid,
 )
 from tensorzero.gateway.input_parser import parse_input
+from tensorzero.gateway.json_body import json_object
 from tensorzero.gateway.tools_parser import (
     parse_additional_tools,
     parse_extra_body,
@@ -35,7 +35,6 @@ from tensorzero.gateway.tools_parser import (
     parse_provider_tools,
     parse_tool_choice,
 )
-from tensorzero.types import json_text
 from tensorzero.types.content import Input
 from tensorzero.types.credentials import Credentials
 from tensorzero.types.errors import InvalidRequest, JsonRequest
@@ -81,19 +80,6 @@ class InferenceRequest(Struct):
         return self.include_raw_response or self.include_raw_usage or self.include_original_response
 
 
-def load_json(body: bytes) -> Any:
-    """The body as JSON; raises ``JsonRequest`` with the parser's reason."""
-    try:
-        return json_text.loads(body)
-    except ValueError as error:
-        detail = str(error)
-        if not body.strip():
-            detail = "EOF while parsing a value at line 1 column 0"
-        raise JsonRequest(
-            f"Failed to parse the request body as JSON: {detail} (400 Bad Request)"
-        ) from None
-
-
 def parse_inference_request(body: bytes) -> InferenceRequest:
     """A typed request; raises ``JsonRequest`` naming the path of the first fault."""
     read = read_common_request(body)
@@ -104,7 +90,7 @@ def parse_inference_request(body: bytes) -> InferenceRequest:
             given,
             common.function_name,
             common.model_name,
-            None if episode_id is None else parse_episode_id(episode_id, "episode_id"),
+            None if episode_id is None else uuid(episode_id, "episode_id"),
             common.variant_name,
             stream=common.stream,
             dryrun=common.dryrun,
@@ -115,9 +101,7 @@ def parse_inference_request(body: bytes) -> InferenceRequest:
 
 def parse_any_request(body: bytes) -> InferenceRequest:
     """The complete parser: every form of a request, every fault."""
-    data = load_json(body)
-    if not isinstance(data, dict):
-        raise fault("", f"invalid type: {type_name(data)}, expected an object")
+    data = json_object(body)
     if "input" not in data:
         for key in data:
             if key not in _PARSERS and key != "cache_options":
@@ -142,29 +126,7 @@ def _unknown_field(key: str) -> JsonRequest:
     return fault("", f"unknown field `{key[:64]}`, expected one of {_EXPECTED}")
 
 
-def type_name(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    return {str: "string", int: "integer", float: "floating point", list: "sequence"}.get(
-        type(value), "map"
-    )
-
-
-_UUID = re.compile(
-    r"(?:urn:uuid:)?(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{32})"
-    r"|\{[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\}",
-    re.IGNORECASE | re.ASCII,
-)
 """Hyphenated, simple, braced and URN spellings."""
-
-
-def parse_episode_id(value: Any, path: str) -> str:
-    text = string(value, path)
-    if _UUID.fullmatch(text) is None:
-        raise fault(path, f"UUID parsing failed: `{text[:64]}` is not a UUID")
-    return str(UUID(text))
 
 
 def _params(value: Any, path: str) -> ChatCompletionParams:
@@ -261,7 +223,7 @@ _PARSERS = {
     "function_name": ("function_name", string),
     "model_name": ("model_name", string),
     "input": ("input", parse_input),
-    "episode_id": ("episode_id", parse_episode_id),
+    "episode_id": ("episode_id", uuid),
     "variant_name": ("variant_name", string),
     "namespace": ("namespace", parse_namespace),
     "stream": ("stream", boolean),

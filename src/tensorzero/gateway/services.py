@@ -4,32 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from tensorzero.config.config import Config
+from tensorzero.gateway.database import Reads
 from tensorzero.gateway.files import ObjectStore
 from tensorzero.gateway.metrics import Metrics
 from tensorzero.gateway.recorder import Recorder
 from tensorzero.models.embedding import EmbeddingTable
 from tensorzero.models.table import ModelTable
 from tensorzero.variants.sampling import drawable_variants
-
-
-class WorkflowRuns(Protocol):
-    """Looks up the episodes of workflow-evaluation runs."""
-
-    async def find(self, episode_id: str) -> WorkflowEpisode:
-        """Raises ``InvalidWorkflowEvaluationRun`` when there is none, ``ClickHouseConnection``
-        when the database cannot be asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkflowEpisode:
-    """An episode of a run: which variants it pins, the tags it brings, the run's id."""
-
-    run_id: str
-    variant_pins: dict[str, str]
-    tags: dict[str, str]
 
 
 @dataclass(slots=True)
@@ -43,7 +26,7 @@ class Services:
     records: bool
     store: ObjectStore | None
     store_decided: bool
-    workflow_runs: WorkflowRuns
+    reads: Reads
     metrics: Metrics
     waits_for_database: bool = False
     drawable: Mapping[str, tuple[str, ...]] = field(init=False)

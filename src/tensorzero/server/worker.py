@@ -24,24 +24,22 @@ from tensorzero.api.native import NativeFace
 from tensorzero.api.openai.chat import ChatCompletionsFace
 from tensorzero.api.openai.embeddings import EmbeddingsRoute
 from tensorzero.api.openai.models import ModelsRoute
+from tensorzero.api.use_cases import exact_posts, use_case_routes
 from tensorzero.config.config import Config
 from tensorzero.config.errors import ConfigErrors
 from tensorzero.config.load import load_captured
 from tensorzero.gateway.metrics import Metrics
 from tensorzero.gateway.object_store import ConfiguredStore, open_store
 from tensorzero.gateway.recorder import NullRecorder, Recorder
-from tensorzero.gateway.services import Services, WorkflowEpisode
+from tensorzero.gateway.services import Services
 from tensorzero.models.embedding import EmbeddingTable
 from tensorzero.models.table import ModelTable
 from tensorzero.providers.base import ProviderContext
+from tensorzero.server.database_reads import DatabaseReads, open_reads
 from tensorzero.server.logs import set_up_logs
 from tensorzero.server.parent import report, watch_parent
 from tensorzero.server.recording import ShipperLink, SpoolRecorder
 from tensorzero.server.settings import SPOOL_LIMIT_BYTES, Settings
-from tensorzero.storage.database.errors import DatabaseError
-from tensorzero.storage.database.reads import ReadClient
-from tensorzero.storage.database.url import DatabaseURL
-from tensorzero.types.errors import ClickHouseConnection, InvalidWorkflowEvaluationRun
 from tensorzero.version import VERSION
 from tzcore.client import Pool
 from tzcore.http1 import Limits, make_protocol
@@ -57,37 +55,6 @@ REMINDER_S = 5.0
 PLAIN_HTTP = "TENSORZERO_PLAIN_HTTP"
 """1: our compiled protocol serves nothing; for finding out whether a fault is its."""
 
-_EPISODE = (
-    "SELECT toString(run_id) AS run_id, variant_pins, tags FROM DynamicEvaluationRunEpisode "
-    "WHERE episode_id_uint = toUInt128(toUUID({episode_id:String})) "
-    "ORDER BY updated_at DESC LIMIT 1"
-)
-
-
-class DatabaseReads:
-    """What a worker asks the database: its health, and episodes of workflow runs."""
-
-    def __init__(self, client: ReadClient | None, recorder: SpoolRecorder | None) -> None:
-        self.client = client
-        self.recorder = recorder
-
-    async def database_ok(self) -> bool:
-        if self.recorder is not None and not self.recorder.has_room():
-            return False
-        return self.client is None or await self.client.ping()
-
-    async def find(self, episode_id: str) -> WorkflowEpisode:
-        if self.client is None:
-            raise InvalidWorkflowEvaluationRun(episode_id)
-        try:
-            rows = await self.client.query(_EPISODE, {"episode_id": episode_id})
-        except DatabaseError as error:
-            raise ClickHouseConnection(f"The database cannot be asked: {error}") from None
-        if not rows:
-            raise InvalidWorkflowEvaluationRun(episode_id)
-        row = rows[0]
-        return WorkflowEpisode(row["run_id"], dict(row["variant_pins"]), dict(row["tags"]))
-
 
 def _store(config: Config, settings: Settings) -> tuple[ConfiguredStore | None, bool]:
     """The object store, and whether its place is decided (also: decided not to store)."""
@@ -97,14 +64,6 @@ def _store(config: Config, settings: Settings) -> tuple[ConfiguredStore | None, 
         return None, False
     path = str((Path(settings.data_dir) / "files").resolve())
     return open_store({"type": "filesystem", "path": path}), True
-
-
-def _read_client(settings: Settings) -> ReadClient | None:
-    if not settings.records:
-        return None
-    if settings.embedded:
-        return ReadClient.for_data_dir(Path(settings.data_dir))
-    return ReadClient(DatabaseURL.parse(os.environ["TENSORZERO_CLICKHOUSE_URL"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +101,7 @@ def _assemble(settings: Settings, config: Config, counter_fds: Sequence[int], nu
         link.start()
         recorder = spool
     store, decided = _store(config, settings)
-    reads = DatabaseReads(_read_client(settings), spool)
+    reads = DatabaseReads(open_reads(settings), spool)
     services = Services(
         config=config,
         models=ModelTable(config.models, config.shorthands, context),
@@ -151,13 +110,16 @@ def _assemble(settings: Settings, config: Config, counter_fds: Sequence[int], nu
         records=settings.records,
         store=store,
         store_decided=decided,
-        workflow_runs=reads,
+        reads=reads,
         metrics=Metrics(Counters(own_fd), config.gateway.latency_overhead_buckets),
         waits_for_database=observability.waits_for_database,
     )
     tasks: set[asyncio.Task[None]] = set()
+    paths = use_case_routes(services, tasks)
     app = App(
+        paths=paths,
         posts={
+            **exact_posts(paths),
             "/inference": InferenceRoute(services, tasks, NativeFace()),
             "/openai/v1/chat/completions": InferenceRoute(services, tasks, ChatCompletionsFace()),
             "/openai/v1/embeddings": EmbeddingsRoute(services, tasks),

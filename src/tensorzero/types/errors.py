@@ -126,6 +126,11 @@ class ClickHouseConnection(_MessageError):
     status = 503
 
 
+class ClickHouseQuery(_MessageError):
+    kind = "ClickHouseQuery"
+    status = 500
+
+
 class UnsupportedContentBlockType(GatewayError):
     kind = "UnsupportedContentBlockType"
     status = 400

@@ -23,11 +23,10 @@ from tensorzero.api.request_span import (
 from tensorzero.api.route import CLIENT_LEFT, UNEXPECTED, TaskRoute
 from tensorzero.gateway.embed import EmbeddingsRequest, embed
 from tensorzero.gateway.fields import boolean, choice, fault, integer, string, wrong
+from tensorzero.gateway.json_body import json_object
 from tensorzero.gateway.request import (
     check_cache_options,
-    load_json,
     parse_credentials,
-    type_name,
 )
 from tensorzero.gateway.services import Services
 from tensorzero.types.embedding import (
@@ -55,6 +54,9 @@ class EmbeddingsRoute(TaskRoute):
     def __init__(self, services: Services, tasks: set[asyncio.Task[None]]) -> None:
         super().__init__(tasks, OpenAIErrors(), services.config.gateway.unstable_error_json)
         self.services = services
+
+    def __call__(self, exchange: Exchange) -> None:
+        self.begin(self._serve(exchange))
 
     async def _serve(self, exchange: Exchange) -> None:
         asked: EmbeddingsRequest | None = None
@@ -86,9 +88,7 @@ class EmbeddingsRoute(TaskRoute):
 
 def parse_embeddings(body: bytes) -> EmbeddingsRequest:
     """A typed request; raises ``JsonRequest``. Fields that are not known are ignored."""
-    data = load_json(body)
-    if not isinstance(data, dict):
-        raise fault("", f"invalid type: {type_name(data)}, expected an object")
+    data = json_object(body)
     values: dict[str, Any] = {}
     for key, parse in _FIELDS.items():
         value = data.get(key)

@@ -21,17 +21,16 @@ from tensorzero.gateway.fields import (
     number,
     string,
     strings,
+    uuid,
 )
+from tensorzero.gateway.json_body import json_object
 from tensorzero.gateway.request import (
     InferenceRequest,
     check_cache_options,
-    load_json,
     parse_credentials,
-    parse_episode_id,
     parse_namespace,
     parse_params,
     parse_tags,
-    type_name,
 )
 from tensorzero.gateway.tools_parser import (
     parse_extra_body,
@@ -72,7 +71,7 @@ def parse_chat_completion(body: bytes) -> ChatCompletionRequest:
     episode_id = common.episode_id
     values: dict[str, Any] = {}
     if episode_id is not None:
-        values["episode_id"] = parse_episode_id(episode_id, "tensorzero::episode_id")
+        values["episode_id"] = uuid(episode_id, "tensorzero::episode_id")
     _target(common.model, values)
     return ChatCompletionRequest(
         given,
@@ -86,9 +85,7 @@ def parse_chat_completion(body: bytes) -> ChatCompletionRequest:
 
 def parse_any_chat_completion(body: bytes) -> ChatCompletionRequest:
     """The complete parser: every form of a request, every fault."""
-    data = load_json(body)
-    if not isinstance(data, dict):
-        raise fault("", f"invalid type: {type_name(data)}, expected an object")
+    data = json_object(body)
     values: dict[str, Any] = {}
     params: dict[str, Any] = {}
     other: dict[str, Any] = {}
@@ -212,7 +209,7 @@ _FIELDS: dict[str, tuple[str, Parser]] = {
     "stream": ("stream", boolean),
     "tools": ("additional_tools", parse_tools),
     "parallel_tool_calls": ("parallel_tool_calls", boolean),
-    "tensorzero::episode_id": ("episode_id", parse_episode_id),
+    "tensorzero::episode_id": ("episode_id", uuid),
     "tensorzero::variant_name": ("variant_name", string),
     "tensorzero::namespace": ("namespace", parse_namespace),
     "tensorzero::dryrun": ("dryrun", boolean),

@@ -1,0 +1,31 @@
+"""All routes that are use cases with a JSON body: one line for each family."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from tensorzero.api.use_case import UseCaseRoute
+from tensorzero.api.workflow_runs import workflow_use_cases
+from tensorzero.gateway.services import Services
+
+
+def use_case_routes(
+    services: Services, tasks: set[asyncio.Task[None]]
+) -> dict[tuple[str, str], UseCaseRoute]:
+    """By method and path, a ``{name}`` in the path is a parameter."""
+    error_json = services.config.gateway.unstable_error_json
+    changing = {**workflow_use_cases(services)}
+    return {
+        key: UseCaseRoute(use_case, tasks, error_json=error_json)
+        for key, use_case in changing.items()
+    }
+
+
+def exact_posts(routes: Mapping[tuple[str, str], UseCaseRoute]) -> dict[str, UseCaseRoute]:
+    """Those that our own protocol can serve: by path, without parameters."""
+    return {
+        path: route
+        for (method, path), route in routes.items()
+        if method == "POST" and "{" not in path
+    }

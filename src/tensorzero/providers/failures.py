@@ -30,7 +30,15 @@ UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
 """What reading an answer may raise: the reason, or the trace of a form that nobody foresaw."""
 
 SECRET_FIELDS = frozenset(
-    {"authorization", "proxy-authorization", "cookie", "api-key", "x-api-key", "x-goog-api-key"}
+    {
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "api-key",
+        "x-api-key",
+        "x-goog-api-key",
+        "x-amz-security-token",
+    }
 )
 MIN_SECRET = 8
 """Shorter header values are not looked for in texts: they would match by chance."""

@@ -7,7 +7,7 @@ becomes a body and how a body or an event becomes an answer.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from time import monotonic
 from typing import Any, ClassVar
 from urllib.parse import urlsplit, urlunsplit
@@ -78,6 +78,10 @@ class HttpProvider(ABC):
     type: str
     display_name: ClassVar[str]
     api_type: ApiType = "chat_completions"
+    stream_type: ClassVar[bytes] = b"text/event-stream"
+    """How the content type of a stream begins, in lower case."""
+    signs: bool = False
+    """Whether ``signed`` is asked to sign each request."""
 
     def __init__(self, context: ProviderContext, config: ProviderConfig) -> None:
         self.context = context
@@ -134,6 +138,21 @@ class HttpProvider(ABC):
         """Something of the provider's own to append to an error's text."""
         return ""
 
+    def pending_credentials(self, attempt: Attempt) -> Awaitable[None] | None:
+        """What has to be awaited before ``target``: a token that is not there yet. ``None`` when
+        nothing has to be; raises (or the awaitable does) ``GatewayError``."""
+        return None
+
+    def signed(self, target: Target, payload: bytes, attempt: Attempt) -> Target:
+        """``target`` with what proves that exactly ``payload`` is sent by us."""
+        return target
+
+    def signed_again(
+        self, response: Response | ResponseStream, target: Target, payload: bytes, attempt: Attempt
+    ) -> Target | None:
+        """Another signature after a 403, where a new one can help."""
+        return None
+
     def target(self, attempt: Attempt, *, stream: bool) -> Target:
         """Where to send, with the headers that authenticate; raises ``ApiKeyMissing``.
 
@@ -166,6 +185,12 @@ class HttpProvider(ABC):
         clock.enter()
         try:
             response = await self.context.pool.request(target, payload, timeout_s=self.timeout_s)
+            if response.status == 403 and self.signs:
+                again = self.signed_again(response, target, payload, attempt)
+                if again is not None:
+                    response = await self.context.pool.request(
+                        again, payload, timeout_s=self.timeout_s
+                    )
         except ClientError as error:
             raise self.failures.unreachable(error, raw_request, target) from None
         finally:
@@ -205,20 +230,29 @@ class HttpProvider(ABC):
         started = monotonic()
         clock.enter()
         try:
-            response = await self._open(target, payload, raw_request)
+            response = await self._open(target, payload, raw_request, attempt)
         except BaseException:
             clock.leave()
             raise
         items = self._events(response, self.reader(attempt), raw_request, target, clock)
         return ProviderStream(items, started, raw_request, messages, request.system)
 
-    async def _open(self, target: Target, payload: bytes, raw_request: str) -> ResponseStream:
+    async def _open(
+        self, target: Target, payload: bytes, raw_request: str, attempt: Attempt
+    ) -> ResponseStream:
         try:
             response = await self.context.pool.stream(target, payload, timeout_s=self.timeout_s)
+            if response.status == 403 and self.signs:
+                again = self.signed_again(response, target, payload, attempt)
+                if again is not None:
+                    await response.aclose()
+                    response = await self.context.pool.stream(
+                        again, payload, timeout_s=self.timeout_s
+                    )
         except ClientError as error:
             raise self.failures.unopened(error, raw_request) from None
         content_type = (response.header(b"content-type") or b"").lower()
-        if not 200 <= response.status < 300 or not content_type.startswith(b"text/event-stream"):
+        if not 200 <= response.status < 300 or not content_type.startswith(self.stream_type):
             raise await self.failures.refused_stream(response, raw_request, target)
         return response
 
@@ -226,6 +260,9 @@ class HttpProvider(ABC):
         self, request: ModelRequest, attempt: Attempt
     ) -> tuple[Target, str, bytes, list[Message]]:
         self.check(request, attempt)
+        pending = self.pending_credentials(attempt)
+        if pending is not None:
+            await pending
         target = self.target(attempt, stream=request.stream)
         messages = visible_messages(request, attempt, self.type)
         edits = bool(request.variant_extra_body or self.config.extra_body or request.extra_body)
@@ -242,6 +279,8 @@ class HttpProvider(ABC):
                 target = target.with_headers(list(values.items()), removed)
             except ValueError as error:
                 raise Serialization(f"Invalid extra header: {error}") from None
+        if self.signs:
+            target = self.signed(target, payload, attempt)
         return target, raw_request, payload, messages
 
     async def _general_body(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from config.folder import Folder, chat, provider
+from providers.gcp_account import key_file
 from tensorzero.config.credentials import (
     DynamicCredential,
     FallbackCredential,
@@ -15,7 +16,7 @@ from tensorzero.config.credentials import (
 )
 from tensorzero.types.errors import ApiKeyMissing, ConfigError
 
-ACCOUNT = '{"client_email":"a@b","private_key":"k"}'
+ACCOUNT = key_file()
 SIMPLE = (
     *("anthropic", "deepseek", "fireworks", "google_ai_studio_gemini", "groq", "hyperbolic"),
     *("mistral", "openai", "openrouter", "together", "xai"),

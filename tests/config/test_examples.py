@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from config.folder import Folder
+from providers.gcp_account import key_file
 
 EXAMPLES = Path(__file__).parent / "examples"
 BIG = '[models.big]\nrouting = ["p"]\n[models.big.providers.p]\ntype = "openai"\nmodel_name = "x"\n'
@@ -72,7 +73,7 @@ def test_the_example_of_models_loads(folder: Folder) -> None:
     account = folder.path / "gcp.json"
     folder.write(
         {
-            "gcp.json": '{"client_email":"a","private_key":"b"}',
+            "gcp.json": key_file(),
             "tensorzero.toml": (EXAMPLES / "models" / "models.toml")
             .read_text()
             .replace("/etc/secrets/gcp.json", str(account)),

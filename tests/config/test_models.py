@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from config.folder import Folder, chat, openai, provider
+from providers.gcp_account import key_file
 
 OPEN = 'type = "openai"\nmodel_name = "x"\napi_key_location = "none"\n'
 TYPES = {
@@ -42,7 +43,7 @@ ENVIRON = {
     },
     "GCP_VERTEX_CREDENTIALS_PATH": "gcp.json",
 }
-SERVICE_ACCOUNT = '{"client_email":"a@b","private_key":"k"}'
+SERVICE_ACCOUNT = key_file()
 
 
 @pytest.mark.parametrize("name", TYPES)

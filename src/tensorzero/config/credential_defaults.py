@@ -6,9 +6,6 @@ Rules: the contract's page on models and providers, sections 4.2, 4.3 and 4.5.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
-
-import orjson
 
 from tensorzero.config.credentials import (
     Credential,
@@ -28,6 +25,7 @@ from tensorzero.config.locations import (
     variable,
 )
 from tensorzero.config.provider_types import GCP_TYPES, PROVIDER_TYPES
+from tensorzero.config.service_account import parse_service_account
 
 AZURE_LOCATION = CredentialLocation("env", "AZURE_API_KEY")
 AZURE_OLD_VARIABLE = "AZURE_OPENAI_API_KEY"
@@ -126,7 +124,10 @@ class CredentialReader:
                 "empty key"
             )
         if isinstance(credential, FileCredential):
-            _check_service_account(credential.content)
+            try:
+                parse_service_account(credential.content, kind.display_name)
+            except ValueError as error:
+                raise LocationError(f"Error in acquiring GCP credentials: {error}") from None
         return credential
 
 
@@ -148,17 +149,3 @@ def wrong_form(location: CredentialLocation, type_name: str) -> str | None:
     if location.kind in ("env", "dynamic", "none"):
         return None
     return f"Invalid api_key_location for {name} provider: use `env::`, `dynamic::` or `none`"
-
-
-def _check_service_account(content: str) -> None:
-    """A key file is a JSON object that names an account and holds its key."""
-    try:
-        account: Any = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        reason = f"the key file is not JSON: {error}"
-    else:
-        names = ("client_email", "private_key")
-        if isinstance(account, dict) and all(isinstance(account.get(n), str) for n in names):
-            return
-        reason = "the key file has no `client_email` and `private_key`"
-    raise LocationError(f"Error in acquiring GCP credentials: {reason}")

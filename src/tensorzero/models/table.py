@@ -8,6 +8,7 @@ from tensorzero.config.model import ModelConfig
 from tensorzero.config.shorthand import ShorthandModels
 from tensorzero.models.model import Model, Route
 from tensorzero.providers.base import ProviderContext
+from tensorzero.providers.http import HttpProvider
 from tensorzero.providers.registry import make_provider
 
 MAX_SHORTHANDS = 512
@@ -33,6 +34,14 @@ class ModelTable:
             Route(provider, make_provider(self.context, provider)) for provider in config.providers
         )
         return Model(config, routes)
+
+    async def start(self) -> None:
+        """What configured providers need before the first request; raises ``GatewayError``."""
+        for model in self._models.values():
+            for route in model.routes:
+                provider = route.provider
+                if isinstance(provider, HttpProvider):
+                    await provider.start()
 
     def get(self, name: str) -> Model | None:
         """The model, or ``None``; raises ``ApiKeyMissing`` for a shorthand without its key."""

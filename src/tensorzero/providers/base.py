@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -19,13 +20,38 @@ StreamItem = ProviderChunk | GatewayError
 """A chunk, or an error in its place. Reading goes on after an error unless the stream ends."""
 
 
+UPSTREAM_HOSTS = "TENSORZERO_UPSTREAM_HOSTS"
+"""Where vendors' hosts are looked for instead of themselves; for tests."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderContext:
-    """What providers share: the upstream pool, the outbound limit, the debug switch."""
+    """What providers share: the upstream pool, the outbound limit, the debug switch.
+
+    ``hosts`` sends what is for a vendor's host (or one ending in ``-`` and it: a region's) to
+    another origin, ``http://127.0.0.1:9``; for tests. ``tokens`` keeps what signs requests of
+    several providers, by what it was made of.
+    """
 
     pool: Pool
     global_timeout_ms: int
     debug: bool = False
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    tokens: dict[str, Any] = field(default_factory=dict)
+
+    def redirected(self, url: str) -> str:
+        """``url``, at the origin that ``hosts`` names for it."""
+        parts = urlsplit(url)
+        for host, origin in self.hosts.items():
+            if parts.netloc == host or parts.netloc.endswith(f"-{host}"):
+                return origin + url[len(parts.scheme) + 3 + len(parts.netloc) :]
+        return url
+
+
+def upstream_hosts(environ: Mapping[str, str]) -> dict[str, str]:
+    """``ProviderContext.hosts`` of ``TENSORZERO_UPSTREAM_HOSTS``: ``HOST=ORIGIN``, by commas."""
+    pairs = (one.partition("=") for one in environ.get(UPSTREAM_HOSTS, "").split(","))
+    return {host.strip(): origin.strip() for host, _, origin in pairs if origin}
 
 
 class ProviderStream(Struct):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable
+from email.utils import parsedate_to_datetime
 from time import monotonic
 from typing import Any, ClassVar
 from urllib.parse import urlsplit, urlunsplit
@@ -42,6 +43,9 @@ def join_api_base(api_base: str, path: str) -> str:
     base_path = parts.path if parts.path.endswith("/") else parts.path + "/"
     return urlunsplit((parts.scheme, parts.netloc, base_path + path, "", ""))
 
+
+AUTHENTICATION_FAULTS = (401, 403)
+"""Statuses after which another credential or signature is worth a second try."""
 
 FileContents = dict[int, FileData]
 """Contents by ``id`` of the file block."""
@@ -153,6 +157,17 @@ class HttpProvider(ABC):
         """Another signature after a 403, where a new one can help."""
         return None
 
+    def refused(self, target: Target, server_time: float | None) -> bool:
+        """The server answered 401; whether a credential that was not sent is to be had.
+
+        ``server_time``: seconds since 1970, by the answer's ``Date``. Asked once for a request.
+        """
+        return False
+
+    async def start(self) -> None:
+        """What must be there before the first request; raises ``GatewayError``."""
+        return
+
     def target(self, attempt: Attempt, *, stream: bool) -> Target:
         """Where to send, with the headers that authenticate; raises ``ApiKeyMissing``.
 
@@ -167,14 +182,18 @@ class HttpProvider(ABC):
         return target
 
     def _make_target(self, key: str | None, stream: bool) -> Target:
+        return self.make_target([] if key is None else self.auth_headers(key), stream)
+
+    def make_target(self, auth: list[tuple[str, str]], stream: bool) -> Target:
+        """The target of the type's URL with these fields; raises ``Serialization``."""
         headers = [
             ("content-type", "application/json"),
             ("accept", "text/event-stream" if stream else "*/*"),
+            *auth,
         ]
-        if key is not None:
-            headers += self.auth_headers(key)
         try:
-            return self.context.pool.target(self.url(stream=stream), headers)
+            url = self.context.redirected(self.url(stream=stream))
+            return self.context.pool.target(url, headers)
         except ValueError as error:
             raise Serialization(f"The request of {self.type} cannot be sent: {error}") from None
 
@@ -185,11 +204,12 @@ class HttpProvider(ABC):
         clock.enter()
         try:
             response = await self.context.pool.request(target, payload, timeout_s=self.timeout_s)
-            if response.status == 403 and self.signs:
-                again = self.signed_again(response, target, payload, attempt)
+            if response.status in AUTHENTICATION_FAULTS:
+                again = await self._another_target(response, target, payload, request, attempt)
                 if again is not None:
+                    target = again
                     response = await self.context.pool.request(
-                        again, payload, timeout_s=self.timeout_s
+                        target, payload, timeout_s=self.timeout_s
                     )
         except ClientError as error:
             raise self.failures.unreachable(error, raw_request, target) from None
@@ -230,7 +250,7 @@ class HttpProvider(ABC):
         started = monotonic()
         clock.enter()
         try:
-            response = await self._open(target, payload, raw_request, attempt)
+            response, target = await self._open(target, payload, raw_request, request, attempt)
         except BaseException:
             clock.leave()
             raise
@@ -238,32 +258,65 @@ class HttpProvider(ABC):
         return ProviderStream(items, started, raw_request, messages, request.system)
 
     async def _open(
-        self, target: Target, payload: bytes, raw_request: str, attempt: Attempt
-    ) -> ResponseStream:
+        self,
+        target: Target,
+        payload: bytes,
+        raw_request: str,
+        request: ModelRequest,
+        attempt: Attempt,
+    ) -> tuple[ResponseStream, Target]:
+        """The opened stream, and where it was opened in the end."""
         try:
             response = await self.context.pool.stream(target, payload, timeout_s=self.timeout_s)
-            if response.status == 403 and self.signs:
-                again = self.signed_again(response, target, payload, attempt)
+            if response.status in AUTHENTICATION_FAULTS:
+                again = await self._another_target(response, target, payload, request, attempt)
                 if again is not None:
                     await response.aclose()
+                    target = again
                     response = await self.context.pool.stream(
-                        again, payload, timeout_s=self.timeout_s
+                        target, payload, timeout_s=self.timeout_s
                     )
         except ClientError as error:
             raise self.failures.unopened(error, raw_request) from None
         content_type = (response.header(b"content-type") or b"").lower()
         if not 200 <= response.status < 300 or not content_type.startswith(self.stream_type):
             raise await self.failures.refused_stream(response, raw_request, target)
-        return response
+        return response, target
+
+    async def _another_target(
+        self,
+        response: Response | ResponseStream,
+        target: Target,
+        payload: bytes,
+        request: ModelRequest,
+        attempt: Attempt,
+    ) -> Target | None:
+        """After a 401 or 403: the target with another credential or signature, if that can help."""
+        if response.status == 403:
+            return self.signed_again(response, target, payload, attempt) if self.signs else None
+        if not self.refused(target, _server_time(response)):
+            return None
+        return await self._ready_target(request, attempt)
+
+    async def _ready_target(self, request: ModelRequest, attempt: Attempt) -> Target:
+        """Where to send, once what authenticates is there; with the extra headers."""
+        pending = self.pending_credentials(attempt)
+        if pending is not None:
+            await pending
+        target = self.target(attempt, stream=request.stream)
+        if not has_extra_headers(request, self.config):
+            return target
+        values, removed = extra_headers(request, self.config, attempt)
+        try:
+            return target.with_headers(list(values.items()), removed)
+        except ValueError as error:
+            raise Serialization(f"Invalid extra header: {error}") from None
 
     async def _prepare(
         self, request: ModelRequest, attempt: Attempt
     ) -> tuple[Target, str, bytes, list[Message]]:
         self.check(request, attempt)
-        pending = self.pending_credentials(attempt)
-        if pending is not None:
-            await pending
-        target = self.target(attempt, stream=request.stream)
+        target = await self._ready_target(request, attempt)
         messages = visible_messages(request, attempt, self.type)
         edits = bool(request.variant_extra_body or self.config.extra_body or request.extra_body)
         payload: bytes | None = None
@@ -273,12 +326,6 @@ class HttpProvider(ABC):
             payload, raw_request = await self._general_body(request, messages, attempt, edits)
         else:
             raw_request = payload.decode()
-        if has_extra_headers(request, self.config):
-            values, removed = extra_headers(request, self.config, attempt)
-            try:
-                target = target.with_headers(list(values.items()), removed)
-            except ValueError as error:
-                raise Serialization(f"Invalid extra header: {error}") from None
         if self.signs:
             target = self.signed(target, payload, attempt)
         return target, raw_request, payload, messages
@@ -372,3 +419,12 @@ class HttpProvider(ABC):
             return reader.chunk(event)
         except UNREADABLE as error:
             return self.failures.bad_event(error, event, response, raw_request, target)
+
+
+def _server_time(response: Response | ResponseStream) -> float | None:
+    """What the answer's ``Date`` says, in seconds since 1970."""
+    try:
+        date = (response.header(b"date") or b"").decode("ascii")
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError):
+        return None

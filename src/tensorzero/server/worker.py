@@ -34,12 +34,13 @@ from tensorzero.gateway.recorder import NullRecorder, Recorder
 from tensorzero.gateway.services import Services
 from tensorzero.models.embedding import EmbeddingTable
 from tensorzero.models.table import ModelTable
-from tensorzero.providers.base import ProviderContext
+from tensorzero.providers.base import ProviderContext, upstream_hosts
 from tensorzero.server.database_reads import DatabaseReads, open_reads
 from tensorzero.server.logs import set_up_logs
 from tensorzero.server.parent import report, watch_parent
 from tensorzero.server.recording import ShipperLink, SpoolRecorder
 from tensorzero.server.settings import SPOOL_LIMIT_BYTES, Settings
+from tensorzero.types.errors import GatewayError
 from tensorzero.version import VERSION
 from tzcore.client import Pool
 from tzcore.http1 import Limits, make_protocol
@@ -72,6 +73,7 @@ class Parts:
 
     pool: Pool
     spool: SpoolRecorder | None
+    models: ModelTable
     tasks: set[asyncio.Task[None]]
     app: App
 
@@ -84,7 +86,10 @@ def _assemble(settings: Settings, config: Config, counter_fds: Sequence[int], nu
     own_fd = counter_fds[number]
     pool = Pool(user_agent=f"TensorZero/{VERSION}".encode())
     context = ProviderContext(
-        pool, config.gateway.global_outbound_http_timeout_ms, config.gateway.debug
+        pool,
+        config.gateway.global_outbound_http_timeout_ms,
+        config.gateway.debug,
+        upstream_hosts(os.environ),
     )
     observability = config.gateway.observability
     spool: SpoolRecorder | None = None
@@ -133,7 +138,7 @@ def _assemble(settings: Settings, config: Config, counter_fds: Sequence[int], nu
         models=ModelsRoute(config, services.models, services.embeddings),
         error_json=config.gateway.unstable_error_json,
     )
-    return Parts(pool, spool, tasks, app)
+    return Parts(pool, spool, services.models, tasks, app)
 
 
 def _server(app: App) -> uvicorn.Server:
@@ -184,7 +189,8 @@ async def serve(
     parent = watch_parent(stopping.set)
     try:
         parts = _assemble(settings, config, counter_fds, number)
-    except (SpoolFull, OSError) as error:
+        await parts.models.start()
+    except (SpoolFull, OSError, GatewayError) as error:
         report(ready_fd, {"error": f"a worker cannot start: {error}"})
         return 1
     server = _server(parts.app)

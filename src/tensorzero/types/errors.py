@@ -347,6 +347,13 @@ class ApiKeyMissing(GatewayError):
         )
 
 
+class GCPCredentials(_MessageError):
+    """No token for a GCP provider."""
+
+    kind = "GCPCredentials"
+    prefix = "Error in acquiring GCP credentials: "
+
+
 class ExtraBodyReplacement(GatewayError):
     kind = "ExtraBodyReplacement"
     status = 400

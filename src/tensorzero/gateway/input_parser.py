@@ -106,7 +106,7 @@ def _raw_text(table: dict[str, Any], path: str, role: str) -> InputBlock:
     return RawText(string(required(table, "value", path), f"{path}.value"))
 
 
-def _tool_call(table: dict[str, Any], path: str, role: str) -> InputBlock:
+def parse_tool_call(table: dict[str, Any], path: str, role: str) -> InputBlock:
     call_id = string(required(table, "id", path), f"{path}.id")
     name, arguments = table.get("name"), table.get("arguments")
     if type(name) is str and type(arguments) in (str, dict):
@@ -269,7 +269,7 @@ _BLOCKS: dict[str, Callable[[dict[str, Any], str, str], InputBlock]] = {
     "text": _text,
     "template": _template,
     "raw_text": _raw_text,
-    "tool_call": _tool_call,
+    "tool_call": parse_tool_call,
     "tool_result": _tool_result,
     "thought": parse_thought,
     "file": _file,

@@ -131,6 +131,14 @@ class ClickHouseQuery(_MessageError):
     status = 500
 
 
+class ClickHouseDeserialization(_MessageError):
+    """A stored row that cannot be read."""
+
+    kind = "ClickHouseDeserialization"
+    status = 500
+    prefix = "Error deserializing ClickHouse response: "
+
+
 class UnsupportedContentBlockType(GatewayError):
     kind = "UnsupportedContentBlockType"
     status = 400

@@ -10,13 +10,16 @@ from tzcore.buffer cimport Buffer, lit
 
 cdef class ChatBody:
     """Writes bodies whose messages each are exactly one text. ``text_type``: the class of text
-    blocks (an attribute ``text``)."""
+    blocks (an attribute ``text``). ``lists``: content is a list of one part, not a string; that
+    of the system message is a string either way."""
 
     cdef object text_type
+    cdef bint lists
     cdef Buffer out
 
-    def __init__(self, text_type):
+    def __init__(self, text_type, bint lists=False):
         self.text_type = text_type
+        self.lists = lists
         self.out = Buffer()
 
     def body(self, system, list messages, bytes tail not None):
@@ -46,9 +49,14 @@ cdef class ChatBody:
             first = False
             lit(out, b'{"role":')
             out.put_string(<str?>message.role)
-            lit(out, b',"content":')
-            out.put_string(<str?>block.text)
-            out.put_byte(b"}")
+            if self.lists:
+                lit(out, b',"content":[{"type":"text","text":')
+                out.put_string(<str?>block.text)
+                lit(out, b"}]}")
+            else:
+                lit(out, b',"content":')
+                out.put_string(<str?>block.text)
+                out.put_byte(b"}")
         lit(out, b"],")
         out.put_bytes(tail)
         return out.take()

@@ -8,6 +8,7 @@ import pytest
 
 from config.folder import Folder, chat, openai, provider
 from providers.gcp_account import key_file
+from tensorzero.config.provider_types import SERVED_PROVIDERS
 
 OPEN = 'type = "openai"\nmodel_name = "x"\napi_key_location = "none"\n'
 TYPES = {
@@ -54,7 +55,7 @@ def test_every_type_loads_with_its_required_keys(
     folder.write({"gcp.json": SERVICE_ACCOUNT})
     config = folder.load(provider(f"type = '{name}'\n{TYPES[name]}"), environ=ENVIRON)
     assert config.models["m"].providers[0].type == name
-    served = name in ("openai", "dummy")
+    served = name in SERVED_PROVIDERS
     assert (("m", "p") in config.unserved_providers) == (not served)
     assert len([w for w in config.warnings if w.startswith("models.m.providers.p: ")]) == (
         not served

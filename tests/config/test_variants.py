@@ -249,7 +249,10 @@ def test_timeouts_stay_within_the_global_limit(folder: Folder) -> None:
     assert any("is less than `streaming.ttft_ms`" in line for line in config.warnings)
 
 
-def test_types_that_are_not_served_load_with_one_warning(folder: Folder) -> None:
+def test_types_that_are_not_served_load_with_one_warning(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tensorzero.config.served.SERVED_PROVIDERS", frozenset({"dummy"}))
     config = folder.load(
         chat(f"{BEST}candidates = ['w']\nevaluator = {PART}")
         + others("w")

@@ -12,6 +12,7 @@ from models.calls import ask
 from providers.calls import COMPLETION, assistant, request, user
 from tensorzero.config.credentials import DynamicCredential, FallbackCredential, StaticCredential
 from tensorzero.config.timeouts import TimeoutsConfig
+from tensorzero.providers import registry
 from tensorzero.types.content import Text, Thought, Unknown
 from tensorzero.types.errors import AllModelProvidersFailed
 from tensorzero.types.extra import ExtraBody, ExtraHeader
@@ -195,7 +196,10 @@ def test_the_providers_own_edits() -> None:
 
 
 @pytest.mark.parametrize("streams", [False, True])
-def test_what_fails_before_anything_is_sent_moves_on(streams: bool) -> None:
+def test_what_fails_before_anything_is_sent_moves_on(
+    streams: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(registry.PROVIDERS, "groq")
     providers: Any = {
         "unserved": {"type": "groq"},
         "responses": {"options": {"model_name": "x", "api_type": "responses"}},

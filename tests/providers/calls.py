@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
+from urllib.parse import urlsplit
 
 from tensorzero.config.credentials import Credential, NoCredential
 from tensorzero.config.model import ProviderConfig
 from tensorzero.providers.base import ProviderContext
-from tensorzero.providers.registry import make_provider
+from tensorzero.providers.registry import PROVIDERS, make_provider
 from tensorzero.types.content import Message, Text
 from tensorzero.types.errors import BadFileFetch, GatewayError
 from tensorzero.types.files import File, FileData
@@ -107,19 +108,22 @@ def call(
     **config: Any,
 ) -> Outcome:
     """One call (or ``times``, ``rest_s`` apart) of a provider; without a script the server says
-    hello. Without ``files`` the call has no way to read any, as calls without file blocks."""
+    hello. What is for a vendor's host goes to the server too. Without ``files`` the call has no way to read any, as calls without file blocks."""
     if files is not None:
         given.files = Files(files)
 
     async def run() -> Outcome:
         async with ScriptedServer.saying(*(scripts or [answer(COMPLETION)])) as server:
             pool = Pool(user_agent=b"Test/1", trust_env=False, max_body_bytes=max_body_bytes)
+            vendor = getattr(PROVIDERS.get(type), "api_base", "")
+            hosts = {urlsplit(vendor).netloc: server.url.removesuffix("/v1")} if vendor else {}
+            given_base = {} if vendor else {"api_base": server.url + base}
             provider = make_provider(
-                ProviderContext(pool, global_timeout_ms, debug),
+                ProviderContext(pool, global_timeout_ms, debug, hosts),
                 ProviderConfig(
                     "p",
                     type,
-                    {"model_name": model, "api_base": server.url + base, **(options or {})},
+                    {"model_name": model, **given_base, **(options or {})},
                     NoCredential() if credential is None else credential,
                     **config,
                 ),

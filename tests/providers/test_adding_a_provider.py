@@ -13,7 +13,6 @@ import pytest
 
 from tensorzero.config.provider_types import PROVIDER_TYPES, SERVED_PROVIDERS
 from tensorzero.providers import registry
-from upstream.scripted import ScriptedServer
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding-a-provider.md"
 
@@ -30,19 +29,9 @@ def _load(name: str, source: str, folder: Path) -> ModuleType:
 
 def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     example, its_test = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    provider = _load("hyperbolic_example", example, tmp_path).HyperbolicProvider
-    module = _load("hyperbolic_example_test", its_test, tmp_path)
-    monkeypatch.setitem(registry.PROVIDERS, "hyperbolic", provider)
-
-    started = ScriptedServer.__aenter__
-
-    async def enter(server: ScriptedServer) -> ScriptedServer:
-        await started(server)
-        # The example's address is the vendor's: point it at the server that has just started.
-        monkeypatch.setattr(provider, "api_base", server.url)
-        return server
-
-    monkeypatch.setattr(ScriptedServer, "__aenter__", enter)
+    provider = _load("acme_example", example, tmp_path).AcmeProvider
+    module = _load("acme_example_test", its_test, tmp_path)
+    monkeypatch.setitem(registry.PROVIDERS, "acme", provider)
     tests = [value for name, value in vars(module).items() if name.startswith("test_")]
     assert len(tests) == 3
     for test in tests:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tensorzero.config.credentials import NoCredential
 from tensorzero.config.model import ProviderConfig
 from tensorzero.providers.base import ProviderContext
-from tensorzero.providers.chat_completions.answers import ChatCompletionsReader
+from tensorzero.providers.chat_completions.answers import AnswerReader
 from tensorzero.providers.chat_completions.deltas import read_text_delta
+from tensorzero.providers.chat_completions.events import ChatCompletionsReader
 from tensorzero.providers.openai import OpenAIProvider
 from tensorzero.types.content import Message, Text, ToolCall
 from tensorzero.types.credentials import Credentials
@@ -158,5 +159,5 @@ def test_a_text_delta_is_what_the_general_way_reads(event: dict[str, Any]) -> No
     data = orjson.dumps(event)
     text = read_text_delta(data)
     if text is not None:
-        reader = ChatCompletionsReader("openai", "m")
+        reader = ChatCompletionsReader(AnswerReader("openai"), "m")
         assert reader.chunk(data) == reader.any_chunk(data)

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from providers.calls import MODEL_INFERENCE_ID, Outcome, call, request
-from tensorzero.providers.chat_completions.answers import ChatCompletionsReader, read_answer
+from tensorzero.providers.chat_completions.answers import AnswerReader
+from tensorzero.providers.chat_completions.events import ChatCompletionsReader
 from tensorzero.types.content import Text, Thought, ToolCall
 from tensorzero.types.model import ProviderChunk
 from tensorzero.types.usage import RawUsage, Usage
@@ -236,9 +237,9 @@ def test_no_form_of_answer_is_more_than_an_error(message: Any, usage: Any, key: 
     body = {"choices": [{key: message, "finish_reason": usage}], "usage": usage}
     try:
         if key == "message":
-            read_answer(body, provider_type="openai")
+            AnswerReader("openai").read(body)
         else:
-            reader = ChatCompletionsReader("openai", MODEL_INFERENCE_ID)
+            reader = ChatCompletionsReader(AnswerReader("openai"), MODEL_INFERENCE_ID)
             assert isinstance(reader.chunk(orjson.dumps(body)), ProviderChunk)
     except ValueError as error:
         assert str(error)

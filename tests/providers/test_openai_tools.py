@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from providers.calls import call, request
+from tensorzero.providers import registry
 from tensorzero.types.errors import ConfigError
 from tensorzero.types.schema import JSONSchema
 from tensorzero.types.tools import (
@@ -169,5 +170,6 @@ def test_the_responses_api_says_that_it_is_not_served() -> None:
         assert outcome.seen == []
 
 
-def test_a_type_without_a_provider_says_so() -> None:
+def test_a_type_without_a_provider_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(registry.PROVIDERS, "groq")
     assert "The provider type `groq` is not served" in str(call(request(), type="groq").failed())

@@ -134,7 +134,24 @@ AWS_TYPES = ("aws_bedrock", "aws_sagemaker")
 EMBEDDING_TYPES = ("openai", "azure", "openrouter", "dummy")
 EMBEDDING_SHORTHANDS = ("openai::", "openrouter::")
 
-SERVED_PROVIDERS = frozenset({"openai", "dummy"})
+SERVED_PROVIDERS = frozenset(
+    {
+        "azure",
+        "deepseek",
+        "fireworks",
+        "groq",
+        "hyperbolic",
+        "mistral",
+        "openai",
+        "openrouter",
+        "sglang",
+        "tgi",
+        "together",
+        "vllm",
+        "xai",
+        "dummy",
+    }
+)
 SERVED_VARIANTS = frozenset({"chat_completion"})
 """What this version runs; the rest is read and checked, and says so when it is asked for."""
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from time import monotonic
 from typing import Any, ClassVar
-from urllib.parse import quote, urlsplit, urlunsplit
 
 import orjson
 
 from tensorzero.config.credentials import DynamicCredential, NoCredential, StaticCredential
 from tensorzero.config.model import EmbeddingProviderConfig
+from tensorzero.providers.azure import azure_url
 from tensorzero.providers.base import ProviderContext
 from tensorzero.providers.credentials import api_key
 from tensorzero.providers.extra import edit_body, edit_headers
@@ -20,13 +20,12 @@ from tensorzero.providers.failures import UNREADABLE, Failures
 from tensorzero.providers.http import join_api_base
 from tensorzero.providers.openai import DEFAULT_API_BASE
 from tensorzero.types.embedding import EmbeddingRequest, EmbeddingResponse, Vector, read_vector
-from tensorzero.types.errors import DynamicEndpointNotFound, InvalidDynamicEndpoint, Serialization
+from tensorzero.types.errors import Serialization
 from tensorzero.types.model import Attempt
 from tensorzero.types.usage import RawUsage, Usage
 from tzcore.client import ClientError, Target
 
 OPENROUTER_URL = "https://openrouter.ai/api/v1/embeddings"
-AZURE_API_VERSION = "2025-04-01-preview"
 
 
 class OpenAIEmbeddings:
@@ -129,20 +128,7 @@ class AzureEmbeddings(OpenAIEmbeddings):
     display_name = "Azure"
 
     def url(self, attempt: Attempt) -> str:
-        endpoint: str | DynamicCredential = self.config.options["endpoint"]
-        if isinstance(endpoint, DynamicCredential):
-            given = attempt.credentials.get(endpoint.key)
-            if given is None:
-                raise DynamicEndpointNotFound(endpoint.key)
-            if not given.startswith(("http://", "https://")):
-                raise InvalidDynamicEndpoint(endpoint.key)
-            endpoint = given
-        parts = urlsplit(endpoint)
-        deployment = quote(self.config.options["deployment_id"], safe="")
-        path = f"{parts.path.rstrip('/')}/openai/deployments/{deployment}/embeddings"
-        query = f"{parts.query}&" if parts.query else ""
-        query += f"api-version={AZURE_API_VERSION}"
-        return urlunsplit((parts.scheme, parts.netloc, path, query, ""))
+        return azure_url(self.config.options, attempt.credentials, "embeddings")
 
     def auth_headers(self, key: str) -> list[tuple[str, str]]:
         return [("api-key", key)]

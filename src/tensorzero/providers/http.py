@@ -86,6 +86,7 @@ class HttpProvider(ABC):
     """How the content type of a stream begins, in lower case."""
     signs: bool = False
     """Whether ``signed`` is asked to sign each request."""
+    reads_headers: ClassVar[bool] = False
 
     def __init__(self, context: ProviderContext, config: ProviderConfig) -> None:
         self.context = context
@@ -100,8 +101,12 @@ class HttpProvider(ABC):
         """Where requests go; known at start."""
 
     def auth_headers(self, key: str) -> list[tuple[str, str]]:
-        """The header fields that authenticate, and what else the type always sends."""
+        """The header fields that authenticate."""
         return [("authorization", f"Bearer {key}")]
+
+    def fixed_headers(self) -> list[tuple[str, str]]:
+        """What else the type always sends."""
+        return []
 
     @abstractmethod
     def body(
@@ -121,6 +126,10 @@ class HttpProvider(ABC):
         A ``LookupError``, ``TypeError`` or ``AttributeError`` counts as an answer of a form
         nobody foresaw: the attempt fails, not the request.
         """
+
+    def read_headers(self, answer: Answer, response: Response) -> None:
+        """Put into a complete answer what stands in its head; asked where ``reads_headers``."""
+        return
 
     @abstractmethod
     def reader(self, attempt: Attempt) -> StreamReader:
@@ -184,16 +193,19 @@ class HttpProvider(ABC):
     def _make_target(self, key: str | None, stream: bool) -> Target:
         return self.make_target([] if key is None else self.auth_headers(key), stream)
 
-    def make_target(self, auth: list[tuple[str, str]], stream: bool) -> Target:
-        """The target of the type's URL with these fields; raises ``Serialization``."""
+    def make_target(
+        self, auth: list[tuple[str, str]], stream: bool, url: str | None = None
+    ) -> Target:
+        """The target of ``url``, or of the type's, with these fields; raises ``Serialization``."""
         headers = [
             ("content-type", "application/json"),
             ("accept", "text/event-stream" if stream else "*/*"),
             *auth,
+            *self.fixed_headers(),
         ]
         try:
-            url = self.context.redirected(self.url(stream=stream))
-            return self.context.pool.target(url, headers)
+            place = self.context.redirected(url or self.url(stream=stream))
+            return self.context.pool.target(place, headers)
         except ValueError as error:
             raise Serialization(f"The request of {self.type} cannot be sent: {error}") from None
 
@@ -223,6 +235,8 @@ class HttpProvider(ABC):
             answer = self.plain_answer(body)
             if answer is None:
                 answer = self.answer(orjson.loads(body), attempt)
+            if self.reads_headers:
+                self.read_headers(answer, response)
         except UNREADABLE as error:
             raise self.failures.unreadable(error, response, raw_request, target) from None
         raw_response = body.decode("utf-8", "replace")

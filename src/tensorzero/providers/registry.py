@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tensorzero.config.model import EmbeddingProviderConfig, ProviderConfig
+from tensorzero.providers.azure import AzureProvider
 from tensorzero.providers.base import EmbeddingProvider, Provider, ProviderContext
+from tensorzero.providers.deepseek import DeepSeekProvider
 from tensorzero.providers.dummy import DummyProvider
 from tensorzero.providers.dummy.embeddings import DummyEmbeddings
 from tensorzero.providers.embeddings import (
@@ -16,11 +18,33 @@ from tensorzero.providers.embeddings import (
     OpenAIEmbeddings,
     OpenRouterEmbeddings,
 )
+from tensorzero.providers.fireworks import FireworksProvider
+from tensorzero.providers.groq import GroqProvider
+from tensorzero.providers.hyperbolic import HyperbolicProvider
+from tensorzero.providers.mistral import MistralProvider
 from tensorzero.providers.openai import make_openai
+from tensorzero.providers.openrouter import OpenRouterProvider
+from tensorzero.providers.sglang import SGLangProvider
+from tensorzero.providers.tgi import TGIProvider
+from tensorzero.providers.together import TogetherProvider
 from tensorzero.providers.unserved import UnservedProvider
+from tensorzero.providers.vllm import VLLMProvider
+from tensorzero.providers.xai import XAIProvider
 
 PROVIDERS: dict[str, Callable[[ProviderContext, ProviderConfig], Provider]] = {
+    "azure": AzureProvider,
+    "deepseek": DeepSeekProvider,
+    "fireworks": FireworksProvider,
+    "groq": GroqProvider,
+    "hyperbolic": HyperbolicProvider,
+    "mistral": MistralProvider,
     "openai": make_openai,
+    "openrouter": OpenRouterProvider,
+    "sglang": SGLangProvider,
+    "tgi": TGIProvider,
+    "together": TogetherProvider,
+    "vllm": VLLMProvider,
+    "xai": XAIProvider,
     "dummy": DummyProvider,
 }
 

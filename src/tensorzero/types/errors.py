@@ -102,6 +102,12 @@ class IncompatibleTool(_MessageError):
     status = 400
 
 
+class InvalidTool(_MessageError):
+    """Tools asked for in a way that the provider has none."""
+
+    kind = "InvalidTool"
+
+
 class ConfigError(_MessageError):
     kind = "Config"
 

@@ -7,12 +7,15 @@ from typing import Annotated
 from msgspec import DecodeError, Meta, Struct
 from msgspec.json import Decoder
 
+from tensorzero.providers.chat_completions.answers import Nothing
+
 
 class _Delta(Struct, gc=False):
     content: str
-    tool_calls: None = None
+    tool_calls: Nothing = None
     reasoning: None = None
     reasoning_content: None = None
+    reasoning_details: Nothing = None
 
 
 class _Choice(Struct, gc=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tensorzero.types.errors import ConfigError, IncompatibleTool
@@ -9,17 +10,19 @@ from tensorzero.types.model import Attempt, ModelRequest
 from tensorzero.types.tools import CustomTool, FunctionTool, ToolCallConfig
 
 
-def map_tool(tool: FunctionTool) -> dict[str, Any]:
+def map_tool(tool: FunctionTool, *, strict: bool = True) -> dict[str, Any]:
     """``strict`` stands beside ``function``: inside it would turn on a vendor's schema rules."""
-    return {
+    mapped: dict[str, Any] = {
         "type": "function",
         "function": {
             "name": tool.name,
             "description": tool.description,
             "parameters": tool.parameters.value,
         },
-        "strict": tool.strict,
     }
+    if strict:
+        mapped["strict"] = tool.strict
+    return mapped
 
 
 def map_custom_tool(tool: CustomTool) -> dict[str, Any]:
@@ -80,13 +83,32 @@ def refuse_provider_tools(request: ModelRequest, attempt: Attempt, provider_type
         )
 
 
-def json_schema_format(request: ModelRequest) -> dict[str, Any] | None:
-    """``response_format`` of providers with a schema mode; ``None`` when the mode is off."""
-    if request.json_mode == "off":
-        return None
-    if request.json_mode == "on" or request.output_schema is None:
+def json_object(request: ModelRequest) -> dict[str, Any]:
+    """``response_format`` of any object."""
+    return {"type": "json_object"}
+
+
+def json_schema(request: ModelRequest) -> dict[str, Any]:
+    """``response_format`` that holds the vendor to the schema, where there is one."""
+    if request.output_schema is None:
         return {"type": "json_object"}
     return {
         "type": "json_schema",
         "json_schema": {"name": "response", "strict": True, "schema": request.output_schema.value},
     }
+
+
+def json_object_schema(request: ModelRequest) -> dict[str, Any]:
+    """``response_format`` with the schema beside the type."""
+    if request.output_schema is None:
+        return {"type": "json_object"}
+    return {"type": "json_object", "schema": request.output_schema.value}
+
+
+JsonFormats = Mapping[str, Callable[[ModelRequest], dict[str, Any]]]
+"""``response_format`` by ``json_mode``; a mode that is not in it sends none."""
+
+NATIVE_FORMATS: JsonFormats = {"on": json_object, "strict": json_schema}
+OBJECT_FORMATS: JsonFormats = {"on": json_object, "strict": json_object}
+SCHEMA_FORMATS: JsonFormats = {"on": json_schema, "strict": json_schema}
+OBJECT_SCHEMA_FORMATS: JsonFormats = {"on": json_object_schema, "strict": json_object_schema}

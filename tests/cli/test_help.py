@@ -8,7 +8,7 @@ from cli.command import tensorzero
 from tensorzero.version import VERSION
 
 TOPICS = {
-    "": ["gateway", "check", "query", "--version", "exit status"],
+    "": ["gateway", "check", "query", "export", "--version", "exit status"],
     "gateway": [
         *("--config-file", "--default-config", "--bind-address", "--workers", "--data-dir"),
         *("--log-format", "--validate-and-exit", "--run-clickhouse-migrations"),
@@ -17,7 +17,14 @@ TOPICS = {
         *("default: 0.0.0.0:3000", "default: 1", "default: ./data", "default: pretty"),
     ],
     "check": ["--config-file", "--no-credentials", "exit status"],
-    "query": ["--data-dir", "TENSORZERO_CLICKHOUSE_URL", "./data", "FORMAT", "exit status"],
+    "query": [
+        *("--data-dir", "--format", "TENSORZERO_CLICKHOUSE_URL", "./data", "FORMAT"),
+        *("jsonl", "parquet", "Vertical", "exit status"),
+    ],
+    "export": [
+        *("--function", "--since", "--until", "--format", "--output", "--data-dir", "UTC"),
+        *("TENSORZERO_CLICKHOUSE_URL", "./data", "parquet", "metric_NAME", "exit status"),
+    ],
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import signal
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pyarrow.parquet
 import pytest
 
 from cli.command import COMMAND, tensorzero
@@ -52,6 +54,54 @@ def test_a_pipe_gets_values_without_header(running: Gateway) -> None:
 )
 def test_an_explicit_format_counts(running: Gateway, sql: str, output: str) -> None:
     assert query(running, sql).stdout == output
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sql", "output"),
+    [
+        ("csv", "SELECT 1 AS a, 'x' AS b", '"a","b"\n1,"x"\n'),
+        ("TSV", "SELECT 1 AS a, 'x' AS b", "1\tx\n"),
+        ("jsonl", "SELECT 1 AS a", '{"a":1}\n'),
+        ("Vertical", "SELECT 1 AS a", "Row 1:\n──────\na: 1\n"),
+        ("jsonl", "SELECT 1 AS a FORMAT TSVWithNames", "a\n1\n"),
+    ],
+)
+def test_a_format_can_be_chosen(running: Gateway, chosen: str, sql: str, output: str) -> None:
+    result = tensorzero("query", "--data-dir", running.data_dir, "--format", chosen, sql)
+    assert (result.returncode, result.stdout) == (0, output)
+
+
+def test_whole_formats(running: Gateway) -> None:
+    """A table in a pipe, one JSON document, a Parquet file; no format is an error of its own."""
+    command = ["query", "--data-dir", running.data_dir, "SELECT 7 AS seven", "--format"]
+    assert "┌─seven─┐" in tensorzero(*command, "table").stdout
+    assert httpx.Response(200, text=tensorzero(*command, "json").stdout).json()["rows"] == 1
+    parquet = subprocess.run(
+        [*COMMAND, *map(str, command), "parquet"],
+        capture_output=True,
+        check=True,
+        env=clean_environment(),
+        timeout=60,
+    ).stdout
+    assert pyarrow.parquet.read_table(io.BytesIO(parquet)).to_pylist() == [{"seven": 7}]
+    assert "UNKNOWN_FORMAT" in tensorzero(*command, "nope").stderr
+    assert tensorzero(*command, "a b").returncode == 2
+
+
+def test_bytes_are_not_for_terminals(running: Gateway) -> None:
+    ours, theirs = pty.openpty()
+    result = subprocess.run(
+        [*COMMAND, "query", "--data-dir", str(running.data_dir), "SELECT 1 FORMAT Parquet"],
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        check=False,
+        env=clean_environment(),
+        timeout=60,
+    )
+    os.close(theirs)
+    os.close(ours)
+    assert result.returncode == 1
+    assert b"Parquet is no text" in result.stderr
 
 
 def test_a_terminal_gets_a_table(running: Gateway) -> None:

@@ -1,0 +1,1 @@
+"""Inferences with what became of them, as one wide table."""

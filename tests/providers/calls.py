@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -105,10 +105,12 @@ def call(
     times: int = 1,
     rest_s: float = 0.0,
     keep_going: bool = False,
+    hosts: Sequence[str] = (),
     **config: Any,
 ) -> Outcome:
     """One call (or ``times``, ``rest_s`` apart) of a provider; without a script the server says
-    hello. What is for a vendor's host goes to the server too. Without ``files`` the call has no way to read any, as calls without file blocks."""
+    hello. What is for a vendor's host, or for one of ``hosts``, goes to the server too. Without
+    ``files`` the call has no way to read any, as calls without file blocks."""
     if files is not None:
         given.files = Files(files)
 
@@ -116,10 +118,11 @@ def call(
         async with ScriptedServer.saying(*(scripts or [answer(COMPLETION)])) as server:
             pool = Pool(user_agent=b"Test/1", trust_env=False, max_body_bytes=max_body_bytes)
             vendor = getattr(PROVIDERS.get(type), "api_base", "")
-            hosts = {urlsplit(vendor).netloc: server.url.removesuffix("/v1")} if vendor else {}
+            elsewhere = [*hosts, urlsplit(vendor).netloc] if vendor else hosts
+            origin = server.url.removesuffix("/v1")
             given_base = {} if vendor else {"api_base": server.url + base}
             provider = make_provider(
-                ProviderContext(pool, global_timeout_ms, debug, hosts),
+                ProviderContext(pool, global_timeout_ms, debug, dict.fromkeys(elsewhere, origin)),
                 ProviderConfig(
                     "p",
                     type,

@@ -139,6 +139,8 @@ SERVED_PROVIDERS = frozenset(
         "azure",
         "deepseek",
         "fireworks",
+        "gcp_vertex_gemini",
+        "google_ai_studio_gemini",
         "groq",
         "hyperbolic",
         "mistral",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import ClassVar
 
 from tensorzero.providers.base import ProviderContext
 from tensorzero.types.errors import (
@@ -29,6 +30,11 @@ CLIENT_FAULTS = frozenset({400, 401, 403, 429})
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
 """What reading an answer may raise: the reason, or the trace of a form that nobody foresaw."""
 
+
+class BadAnswer(ValueError):
+    """What is wrong with an answer that was read: its text stands as it is."""
+
+
 SECRET_FIELDS = frozenset(
     {
         "authorization",
@@ -49,7 +55,12 @@ Note = Callable[[AnyResponse], str]
 
 class Failures:
     """Makes the errors of a provider. ``note`` is what the type adds to a text, such as a request
-    id."""
+    id. A type whose vendor is worded otherwise derives its own."""
+
+    client_faults: ClassVar[frozenset[int]] = CLIENT_FAULTS
+    event_fault: ClassVar[str] = "Error parsing chunk. Error: "
+    wrong_status: ClassVar[str] = "Invalid status code: {}"
+    wrong_type: ClassVar[str] = "Invalid content type: `{}`"
 
     def __init__(
         self, provider_type: str, api_type: ApiType, context: ProviderContext, note: Note
@@ -74,7 +85,7 @@ class Failures:
         """A status that is no success."""
         text = redacted(_text(response.body), target)
         message = text + self.note(response)
-        if response.status in CLIENT_FAULTS:
+        if response.status in self.client_faults:
             return self.client(message, raw_request, text, response.status)
         return self.server(message, raw_request, text)
 
@@ -82,7 +93,7 @@ class Failures:
         self, error: Exception, response: Response, raw_request: str, target: Target
     ) -> GatewayError:
         """A success whose body is not what it should be."""
-        reason = redacted(f"Error parsing JSON response: {_reading(error)}", target)
+        reason = redacted(_reading("Error parsing JSON response: ", error), target)
         text = redacted(_text(response.body), target)
         return self.server(reason + self.note(response), raw_request, text)
 
@@ -102,10 +113,10 @@ class Failures:
             return self.broken(error, response, raw_request)
         if 200 <= response.status < 300:
             content_type = (response.header(b"content-type") or b"").decode("latin-1").lower()
-            reason = f"Invalid content type: `{content_type}`"
+            reason = self.wrong_type.format(content_type)
         else:
             status = f"{response.status} {reason_phrase(response.status)}".strip()
-            reason = f"Invalid status code: {status}"
+            reason = self.wrong_status.format(status)
         return self.fatal(f"{reason}: {text}{self.note(response)}", raw_request, text)
 
     def bad_event(
@@ -117,7 +128,7 @@ class Failures:
         target: Target,
     ) -> GatewayError:
         """One event that cannot be read; the stream goes on."""
-        reason = redacted(f"Error parsing chunk. Error: {_reading(error)}", target)
+        reason = redacted(_reading(self.event_fault, error), target)
         text = redacted(_text(event), target)
         return self.server(reason + self.note(response), raw_request, text)
 
@@ -130,7 +141,7 @@ class Failures:
     def client(
         self,
         message: str,
-        raw_request: str,
+        raw_request: str | None,
         raw_response: str | None = None,
         status: int | None = None,
     ) -> GatewayError:
@@ -146,7 +157,7 @@ class Failures:
         )
 
     def server(
-        self, message: str, raw_request: str, raw_response: str | None = None
+        self, message: str, raw_request: str | None, raw_response: str | None = None
     ) -> GatewayError:
         return InferenceServer(
             message,
@@ -203,6 +214,10 @@ def _text(body: bytes) -> str:
     return body.decode("utf-8", "replace")
 
 
-def _reading(error: Exception) -> str:
+def _reading(introduction: str, error: Exception) -> str:
     """What was wrong with an answer; an unforeseen form by the kind of its trace."""
-    return str(error) if isinstance(error, ValueError) else f"unexpected form ({error!r})"
+    if isinstance(error, BadAnswer):
+        return str(error)
+    if isinstance(error, ValueError):
+        return introduction + str(error)
+    return f"{introduction}unexpected form ({error!r})"

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable
 from email.utils import parsedate_to_datetime
 from time import monotonic
 from typing import Any, ClassVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import orjson
 from msgspec import Struct
@@ -44,11 +44,19 @@ def join_api_base(api_base: str, path: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, base_path + path, "", ""))
 
 
+def encode_path(path: str) -> str:
+    """``path`` with what no URL's path may hold percent-encoded; ``/``, ``@`` and ``:`` stay."""
+    return quote(path, safe="/@:!$&'()*+,;=%~")
+
+
 AUTHENTICATION_FAULTS = (401, 403)
 """Statuses after which another credential or signature is worth a second try."""
 
 FileContents = dict[int, FileData]
 """Contents by ``id`` of the file block."""
+
+
+FailuresType = type[Failures]
 
 
 class Answer(Struct):
@@ -84,6 +92,7 @@ class HttpProvider(ABC):
     api_type: ApiType = "chat_completions"
     stream_type: ClassVar[bytes] = b"text/event-stream"
     """How the content type of a stream begins, in lower case."""
+    failures_type: ClassVar[FailuresType] = Failures
     signs: bool = False
     """Whether ``signed`` is asked to sign each request."""
     reads_headers: ClassVar[bool] = False
@@ -92,7 +101,7 @@ class HttpProvider(ABC):
         self.context = context
         self.config = config
         self.timeout_s = context.global_timeout_ms / 1000
-        self.failures = Failures(self.type, self.api_type, context, self.error_note)
+        self.failures = self.failures_type(self.type, self.api_type, context, self.error_note)
         # Targets by ``stream``, rendered once where the key is known at start.
         self._targets: dict[bool, Target] = {}
 

@@ -19,6 +19,8 @@ from tensorzero.providers.embeddings import (
     OpenRouterEmbeddings,
 )
 from tensorzero.providers.fireworks import FireworksProvider
+from tensorzero.providers.gcp_vertex_gemini import GCPVertexGeminiProvider
+from tensorzero.providers.google_ai_studio_gemini import GoogleAIStudioGeminiProvider
 from tensorzero.providers.groq import GroqProvider
 from tensorzero.providers.hyperbolic import HyperbolicProvider
 from tensorzero.providers.mistral import MistralProvider
@@ -35,6 +37,8 @@ PROVIDERS: dict[str, Callable[[ProviderContext, ProviderConfig], Provider]] = {
     "azure": AzureProvider,
     "deepseek": DeepSeekProvider,
     "fireworks": FireworksProvider,
+    "gcp_vertex_gemini": GCPVertexGeminiProvider,
+    "google_ai_studio_gemini": GoogleAIStudioGeminiProvider,
     "groq": GroqProvider,
     "hyperbolic": HyperbolicProvider,
     "mistral": MistralProvider,

@@ -17,7 +17,7 @@ from tensorzero.config.model import ProviderConfig
 from tensorzero.config.service_account import parse_service_account
 from tensorzero.providers.base import ProviderContext
 from tensorzero.providers.gcp.tokens import Token, TokenCache
-from tensorzero.providers.http import HttpProvider
+from tensorzero.providers.http import HttpProvider, encode_path
 from tensorzero.types.errors import ApiKeyMissing, GatewayError, GCPCredentials
 from tensorzero.types.model import Attempt
 from tzcore.client import Target
@@ -49,7 +49,9 @@ class VertexProvider(HttpProvider):
             if endpoint is None
             else f"endpoints/{endpoint}"
         )
-        self.path = f"v1/projects/{options['project_id']}/locations/{location}/{resource}"
+        self.path = encode_path(
+            f"v1/projects/{options['project_id']}/locations/{location}/{resource}"
+        )
         self._made: dict[bool, tuple[Token, Target]] = {}
         self._caches: dict[str, TokenCache] = {}
         self._brought: dict[str, TokenCache] = {}

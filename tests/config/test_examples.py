@@ -100,7 +100,7 @@ def test_the_example_of_models_loads(folder: Folder) -> None:
         (model.name, provider.name)
         for model in config.models.values()
         for provider in model.providers
-        if provider.type not in SERVED_PROVIDERS or provider.options.get("api_type") == "responses"
+        if provider.type not in SERVED_PROVIDERS
     }
     for name in environ:
         missing = {key: value for key, value in environ.items() if key != name}

@@ -283,7 +283,7 @@ def test_deprecated_keys_without_effect(folder: Folder) -> None:
     assert len(deprecated) == 2 and all("has no effect" in line for line in deprecated)
 
 
-def test_the_responses_api_is_read_and_not_served(folder: Folder) -> None:
+def test_the_responses_api_is_read(folder: Folder) -> None:
     config = folder.load(
         openai(
             "api_type = 'responses'\ninclude_encrypted_reasoning = true\n"
@@ -291,8 +291,10 @@ def test_the_responses_api_is_read_and_not_served(folder: Folder) -> None:
         )
         + chat("type = 'chat_completion'\nmodel = 'openai::responses::gpt-5'")
     )
-    assert ("m", "p") in config.unserved_providers
-    assert "Responses API" in config.unserved_variants["f", "v"]
+    options = config.models["m"].providers[0].options
+    assert options["api_type"] == "responses" and options["include_encrypted_reasoning"]
+    assert options["provider_tools"] == [{"type": "web_search"}]
+    assert not config.unserved_providers and not config.unserved_variants
 
 
 def test_azure_endpoints(folder: Folder) -> None:

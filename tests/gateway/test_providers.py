@@ -311,14 +311,16 @@ def test_a_shorthand_is_recorded_by_its_whole_name(scripted: Api) -> None:
     assert (row["model_name"], row["model_provider_name"], row["cost"]) == (name, "dummy", None)
 
 
-def test_the_responses_api_refuses_clearly(scripted: Api, upstream: Upstream) -> None:
-    wanted = "not served by this version yet"
-    by_variant = scripted.refused(500, wanted, function_name="pinned", variant_name="responses")
-    assert "Responses API" in by_variant["error"]
-    by_model = scripted.refused(502, wanted, model_name="responses", stream=True)
-    assert '`api_type = "responses"` of openai' in by_model["error"]
-    assert upstream.seen == []
-    assert "models.responses.providers.p" in scripted.log
+def test_the_responses_api(scripted: Api, upstream: Upstream) -> None:
+    message = {"role": "assistant", "content": [{"type": "output_text", "text": "Hello"}]}
+    usage = {"input_tokens": 9, "output_tokens": 4}
+    upstream.say(answer({"output": [{"type": "message", **message}], "usage": usage}))
+    answered = scripted.ok(function_name="pinned", variant_name="responses")
+    assert answered["content"] == [{"type": "text", "text": "Hello"}]
+    assert answered["usage"]["output_tokens"] == 4
+    assert upstream.seen[0].line == "POST /v1/responses HTTP/1.1"
+    row = scripted.model_row(answered["inference_id"])
+    assert row["raw_request"].encode() == upstream.seen[0].body
 
 
 # --- connections ---------------------------------------------------------------------------------

@@ -202,7 +202,6 @@ def test_what_fails_before_anything_is_sent_moves_on(
     monkeypatch.delitem(registry.PROVIDERS, "groq")
     providers: Any = {
         "unserved": {"type": "groq"},
-        "responses": {"options": {"model_name": "x", "api_type": "responses"}},
         "keyless": {"credential": DynamicCredential("k")},
         "badly keyed": {"credential": StaticCredential("a\nb")},
     }

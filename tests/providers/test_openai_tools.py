@@ -161,15 +161,6 @@ def test_provider_tools_for_somebody_else_are_left_out(scope: Any) -> None:
     assert sent(config) == f'"tools":[{WIRE_TIME}],"tool_choice":"auto"'
 
 
-def test_the_responses_api_says_that_it_is_not_served() -> None:
-    for stream in (False, True):
-        outcome = call(request(stream=stream), options={"api_type": "responses"})
-        assert str(outcome.failed()) == (
-            '`api_type = "responses"` of openai is not served by this version yet'
-        )
-        assert outcome.seen == []
-
-
 def test_a_type_without_a_provider_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(registry.PROVIDERS, "groq")
     assert "The provider type `groq` is not served" in str(call(request(), type="groq").failed())

@@ -8,16 +8,14 @@ from tensorzero.config.function import FunctionConfig
 from tensorzero.config.model import ModelConfig
 from tensorzero.config.provider_types import SERVED_PROVIDERS, SERVED_VARIANTS
 from tensorzero.config.reader import Faults
-from tensorzero.config.shorthand import is_shorthand, shorthand_options
+from tensorzero.config.shorthand import is_shorthand
 from tensorzero.config.variant import VariantConfig
 
 
-def unserved_provider(type_name: str, options: Mapping[str, object]) -> str | None:
+def unserved_provider(type_name: str) -> str | None:
     """What of a provider is not served, or ``None``."""
     if type_name not in SERVED_PROVIDERS:
         return f"providers of type `{type_name}`"
-    if options.get("api_type") == "responses":
-        return f"providers of type `{type_name}` with the Responses API"
     return None
 
 
@@ -28,7 +26,7 @@ def unserved_providers(
     found: set[tuple[str, str]] = set()
     for model in models.values():
         for provider in model.providers:
-            what = unserved_provider(provider.type, provider.options)
+            what = unserved_provider(provider.type)
             if what is not None:
                 found.add((model.name, provider.name))
                 faults.warn(
@@ -61,8 +59,8 @@ def _unserved_variant(variant: VariantConfig, models: Mapping[str, ModelConfig])
         return f"variants of type `{variant.type}`"
     name = str(getattr(variant, "model", ""))
     if name in models:
-        reasons = [unserved_provider(one.type, one.options) for one in models[name].providers]
+        reasons = [unserved_provider(one.type) for one in models[name].providers]
         return reasons[0] if reasons and all(reasons) else None
     if is_shorthand(name):
-        return unserved_provider(name.partition("::")[0], shorthand_options(name))
+        return unserved_provider(name.partition("::")[0])
     return None

@@ -200,6 +200,12 @@ def reason_phrase(status: int) -> str:
         return ""
 
 
+def request_id_note(response: AnyResponse) -> str:
+    """What OpenAI's errors end in: the number that its support asks for."""
+    request_id = response.header(b"x-request-id")
+    return "" if request_id is None else f" [request_id: {request_id.decode('latin-1')}]"
+
+
 def redacted(text: str, target: Target) -> str:
     """``text`` of a provider without the secrets that it was sent: some servers echo them."""
     for name, value in target.headers:

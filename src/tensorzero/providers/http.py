@@ -71,6 +71,9 @@ class Answer(Struct):
 class StreamReader(ABC):
     """Reads the events of one stream; keeps what one event needs to know of earlier ones."""
 
+    done = False
+    """Set by ``chunk`` when the event that it read was the last one."""
+
     @abstractmethod
     def chunk(self, event: bytes) -> ProviderChunk | None:
         """One event's payload as a chunk, ``None`` for one that carries nothing.
@@ -122,6 +125,16 @@ class HttpProvider(ABC):
         self, request: ModelRequest, messages: list[Message], files: FileContents
     ) -> dict[str, Any]:
         """The request body, keys in the provider's order."""
+
+    def body_for(
+        self,
+        request: ModelRequest,
+        messages: list[Message],
+        files: FileContents,
+        attempt: Attempt,
+    ) -> dict[str, Any]:
+        """``body``, with what is in it for this attempt alone, such as tools scoped to it."""
+        return self.body(request, messages, files)
 
     def plain_answer(self, body: bytes) -> Answer | None:
         """A complete answer of the commonest form, read without its other parts; ``None``: leave
@@ -358,7 +371,7 @@ class HttpProvider(ABC):
     ) -> tuple[bytes, str]:
         """The body as it is sent, and as it is recorded."""
         files = await self._file_contents(request, messages)
-        body = self.body(request, messages, files)
+        body = self.body_for(request, messages, files, attempt)
         if edits:
             apply_extra_body(body, request, self.config, attempt)
         try:
@@ -393,7 +406,7 @@ class HttpProvider(ABC):
             key: FileData(f"<TENSORZERO_FILE_{index}>", content.mime_type)
             for index, (key, content) in enumerate(files.items())
         }
-        body = self.body(request, messages, numbered)
+        body = self.body_for(request, messages, numbered, attempt)
         if edits:
             apply_extra_body(body, request, self.config, attempt)
         return orjson.dumps(body).decode()
@@ -416,6 +429,9 @@ class HttpProvider(ABC):
                     item = self._event(reader, event, raw_request, target, response)
                     if item is not None:
                         yield item
+                    if reader.done:
+                        response.finish()
+                        return
             for event in parser.close():
                 if reader.ends(event):
                     return

@@ -10,8 +10,9 @@ from tensorzero.providers.base import Provider, ProviderContext
 from tensorzero.providers.chat_completions.files import default_form
 from tensorzero.providers.chat_completions.provider import ChatCompletionsProvider
 from tensorzero.providers.chat_completions.tools import map_custom_tool
+from tensorzero.providers.failures import request_id_note
 from tensorzero.providers.http import Answer
-from tensorzero.providers.unserved import UnservedProvider
+from tensorzero.providers.openai_responses import OpenAIResponsesProvider
 from tensorzero.types.model import Attempt
 from tensorzero.types.tools import ToolCallConfig
 from tzcore.client import Response, ResponseStream
@@ -51,12 +52,12 @@ class OpenAIProvider(ChatCompletionsProvider):
         return answer
 
     def error_note(self, response: Response | ResponseStream) -> str:
-        request_id = response.header(b"x-request-id")
-        return "" if request_id is None else f" [request_id: {request_id.decode('latin-1')}]"
+        return request_id_note(response)
 
 
 def make_openai(context: ProviderContext, config: ProviderConfig) -> Provider:
     """The provider of an ``openai`` entry, by its ``api_type``."""
     if config.options.get("api_type") == "responses":
-        return UnservedProvider(config.type, '`api_type = "responses"` of openai')
+        api_base = config.options.get("api_base") or DEFAULT_API_BASE
+        return OpenAIResponsesProvider(context, config, api_base)
     return OpenAIProvider(context, config)

@@ -9,6 +9,7 @@ from typing import Any
 
 from tensorzero.types.errors import InvalidMessage
 from tensorzero.types.files import File, FileData
+from tensorzero.types.model import ModelRequest
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,13 @@ def default_form(mime_type: str) -> str:
     if mime_type.startswith("audio/"):
         return "input_audio"
     return "file"
+
+
+def goes_by_content(file: File, request: ModelRequest) -> bool:
+    """Whether a file is sent by content; the URL of an image is left to the vendor to fetch."""
+    if file.url is None or request.fetch_files:
+        return True
+    return file.mime_type is not None and not file.mime_type.startswith("image/")
 
 
 def map_file(file: File, files: FileContents, form: FileForm, sends_detail: bool) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from tensorzero.providers.base import ProviderContext
 from tensorzero.providers.chat_completions.answers import AnswerReader
 from tensorzero.providers.chat_completions.events import ChatCompletionsReader
 from tensorzero.providers.chat_completions.figures import FINISH_REASONS, read_usage
-from tensorzero.providers.chat_completions.files import default_form
+from tensorzero.providers.chat_completions.files import default_form, goes_by_content
 from tensorzero.providers.chat_completions.messages import MessageMapper
 from tensorzero.providers.chat_completions.plain import PlainBodies
 from tensorzero.providers.chat_completions.tools import (
@@ -208,9 +208,7 @@ class ChatCompletionsProvider(HttpProvider):
             refuse_provider_tools(request, attempt, self.type)
 
     def inlines(self, file: File, request: ModelRequest) -> bool:
-        if file.url is None or request.fetch_files:
-            return True
-        return file.mime_type is not None and not file.mime_type.startswith("image/")
+        return goes_by_content(file, request)
 
     def plain_body(self, request: ModelRequest, messages: list[Message]) -> bytes | None:
         return None if self._plain is None else self._plain.body(request, messages)

@@ -67,14 +67,21 @@ def refuse_custom_tools(config: ToolCallConfig, provider_type: str) -> None:
         )
 
 
+def scoped_provider_tools(config: ToolCallConfig, attempt: Attempt) -> list[Any]:
+    """The request's provider tools that this attempt takes, verbatim."""
+    return [
+        tool.tool
+        for tool in config.provider_tools
+        if tool.applies_to(attempt.model_name, attempt.provider_name)
+    ]
+
+
 def refuse_provider_tools(request: ModelRequest, attempt: Attempt, provider_type: str) -> None:
     """Provider tools that this attempt would have to take, on a provider without such tools."""
     config = request.tool_config
     if config is None or not config.provider_tools:
         return
-    offered = sum(
-        tool.applies_to(attempt.model_name, attempt.provider_name) for tool in config.provider_tools
-    )
+    offered = len(scoped_provider_tools(config, attempt))
     if offered:
         raise ConfigError(
             f"Provider `{provider_type}` does not support `provider_tools`, but {offered} provider "

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from providers.gemini import VERTEX_OPTIONS, says
+from providers.gemini import USAGE, VERTEX_OPTIONS, says
 from tensorzero.config.credentials import NoCredential
 from tensorzero.config.model import ProviderConfig
 from tensorzero.providers.base import ProviderContext
 from tensorzero.providers.gcp_vertex_gemini import GCPVertexGeminiProvider
-from tensorzero.providers.gemini.plain import read_text_delta, read_text_delta_without_counts
+from tensorzero.providers.gemini.plain import read_counted_text_delta, read_text_delta
 from tensorzero.providers.gemini.provider import GeminiProvider
 from tensorzero.providers.gemini.streams import GeminiReader
 from tensorzero.providers.google_ai_studio_gemini import GoogleAIStudioGeminiProvider
@@ -175,8 +175,7 @@ def test_the_common_forms_are_read_the_short_way() -> None:
         assert plain is not None
         assert plain.output == [Text("hi")]
     event = orjson.dumps(says("hi", finish=None))
-    assert read_text_delta(event) == "hi"
-    assert read_text_delta_without_counts(event) is None
-    event = orjson.dumps(says("hi", finish=None, usage={"trafficType": "ON_DEMAND"}))
-    assert read_text_delta_without_counts(event) == "hi"
+    assert read_text_delta(event) == ("hi", None)
+    assert read_counted_text_delta(event) == ("hi", USAGE)
     assert read_text_delta(whole) is None
+    assert read_counted_text_delta(whole) is None

@@ -59,7 +59,8 @@ class TokenCache:
 
     def __init__(self, source: TokenSource) -> None:
         self.source = source
-        self._held: Token | None = None
+        self.held: Token | None = None
+        """What ``current`` or ``token`` gave last, unless it has ended or was refused since."""
         self._ends = 0.0
         self._margin = 0.0
         self._made = float("-inf")
@@ -69,13 +70,14 @@ class TokenCache:
 
     def current(self) -> Token | None:
         """A valid token, or ``None``: ``token`` has to be awaited. Never waits."""
-        held = self._held
+        held = self.held
         if held is None:
             return None
         now = time.monotonic()
         left = min(self._ends - now, held.expires_at - time.time())
         if left <= RENEW_BEFORE_S:
             if left <= self._margin:
+                self.held = None
                 return None
             if now - self._tried >= PAUSE_S:
                 self._renew()
@@ -92,14 +94,14 @@ class TokenCache:
         ``server_time``: what its answer says the time is. A token just made that was refused is
         not made again, unless our clock is the reason: a refused account stays refused.
         """
-        held = self._held
+        held = self.held
         if held is None or held.authorization != authorization:
             return authorization == self._refused
         adjusted = server_time is not None and self.source.adjust(server_time)
         if not adjusted and time.monotonic() - self._made < PAUSE_S:
             return False
         self._refused = authorization
-        self._held = None
+        self.held = None
         return True
 
     def _renew(self) -> asyncio.Task[Token]:
@@ -116,7 +118,7 @@ class TokenCache:
         self._ends = started + lifetime
         self._margin = min(MARGIN_S, lifetime - JUST_MADE_S)
         self._made = time.monotonic()
-        self._held = token
+        self.held = token
         return token
 
 

@@ -53,6 +53,8 @@ class VertexProvider(HttpProvider):
             f"v1/projects/{options['project_id']}/locations/{location}/{resource}"
         )
         self._made: dict[bool, tuple[Token, Target]] = {}
+        # Where all tokens come from, unless that depends on the request.
+        self._only: TokenCache | None = None
         self._caches: dict[str, TokenCache] = {}
         self._brought: dict[str, TokenCache] = {}
 
@@ -60,14 +62,21 @@ class VertexProvider(HttpProvider):
         return f"{self.base}{self.path}:{self.methods[stream]}"
 
     def pending_credentials(self, attempt: Attempt) -> Awaitable[None] | None:
-        credential = self.config.credential
-        if isinstance(credential, FallbackCredential):
-            return self._wait_for_pair(credential, attempt)
-        cache = self._cache(credential, attempt)
+        cache = self._only
+        if cache is None:
+            credential = self.config.credential
+            if isinstance(credential, FallbackCredential):
+                return self._wait_for_pair(credential, attempt)
+            cache = self._cache(credential, attempt)
+            if not isinstance(credential, DynamicCredential):
+                self._only = cache
         return None if cache is None or cache.current() is not None else _wait_for(cache)
 
     def target(self, attempt: Attempt, *, stream: bool) -> Target:
-        token = self._token(self.config.credential, attempt)
+        only = self._only
+        token = None if only is None else only.held
+        if token is None:
+            token = self._token(self.config.credential, attempt)
         made = self._made.get(stream)
         if made is not None and made[0] is token:
             return made[1]
@@ -118,7 +127,7 @@ class VertexProvider(HttpProvider):
             return Token(
                 (("authorization", f"Bearer {self._brought_value(credential, attempt)}"),), 0.0
             )
-        token = cache.current()
+        token = cache.held
         if token is None:
             raise GCPCredentials("Failed to get GCP access token: it has just been refused")
         return token

@@ -9,23 +9,18 @@ from msgspec.json import Decoder
 
 from tensorzero.providers.gemini.figures import read_finish_reason, read_usage
 from tensorzero.providers.http import Answer
-from tensorzero.types.content import Text
+from tensorzero.types.content import OutputBlock, Text, Thought
 
 
 class _Part(Struct, gc=False):
     text: str
     thought: None = None
-    thoughtSignature: None = None
+    thoughtSignature: str | None = None
     functionCall: None = None
 
 
 class _Content(Struct, gc=False):
     parts: Annotated[list[_Part], Meta(min_length=1, max_length=1)]
-
-
-class _Delta(Struct, gc=False):
-    content: _Content
-    finishReason: None = None
 
 
 class _Candidate(Struct, gc=False):
@@ -38,48 +33,63 @@ class _Answer(Struct, gc=False):
     usageMetadata: Any = None
 
 
+class _Piece(Struct, gc=False):
+    text: Annotated[str, Meta(min_length=1)]
+    thought: None = None
+    thoughtSignature: None = None
+    functionCall: None = None
+
+
+class _Pieces(Struct, gc=False):
+    parts: Annotated[list[_Piece], Meta(min_length=1, max_length=1)]
+
+
+class _Delta(Struct, gc=False):
+    content: _Pieces
+    finishReason: None = None
+
+
 class _Event(Struct, gc=False):
     candidates: Annotated[list[_Delta], Meta(min_length=1)]
 
 
-class _Counts(Struct, gc=False):
-    promptTokenCount: None = None
-    candidatesTokenCount: None = None
-    thoughtsTokenCount: None = None
-
-
-class _EventWithoutCounts(Struct, gc=False):
+class _CountedEvent(Struct, gc=False):
     candidates: Annotated[list[_Delta], Meta(min_length=1)]
-    usageMetadata: _Counts | None = None
+    usageMetadata: Any = None
 
 
 _answer = Decoder(_Answer).decode
 _event = Decoder(_Event).decode
-_event_without_counts = Decoder(_EventWithoutCounts).decode
+_counted_event = Decoder(_CountedEvent).decode
 
 
-def read_plain_answer(body: bytes) -> Answer | None:
-    """An answer whose first candidate is one text, ``None`` for any other."""
+def read_plain_answer(body: bytes, provider_type: str) -> Answer | None:
+    """An answer whose first candidate is one text, signed or not; ``None`` for any other."""
     try:
         answer = _answer(body)
     except (DecodeError, ValueError):
         return None
     candidate, usage = answer.candidates[0], answer.usageMetadata
+    part = candidate.content.parts[0]
+    output: list[OutputBlock] = [Text(part.text)]
+    if part.thoughtSignature is not None:
+        output.insert(0, Thought(None, part.thoughtSignature, provider_type=provider_type))
     reason = read_finish_reason(candidate.finishReason)
-    return Answer([Text(candidate.content.parts[0].text)], read_usage(usage), usage, reason)
+    return Answer(output, read_usage(usage), usage, reason)
 
 
-def read_text_delta(event: bytes) -> str | None:
-    """The text of an event before the last one, whatever figures it has."""
+def read_text_delta(event: bytes) -> tuple[str, Any] | None:
+    """The text of an event before the last one; its figures are not looked at."""
     try:
-        return _event(event).candidates[0].content.parts[0].text or None
+        return _event(event).candidates[0].content.parts[0].text, None
     except (DecodeError, ValueError):
         return None
 
 
-def read_text_delta_without_counts(event: bytes) -> str | None:
-    """The text of an event before the last one that counts no tokens."""
+def read_counted_text_delta(event: bytes) -> tuple[str, Any] | None:
+    """The text of an event before the last one, and its ``usageMetadata``."""
     try:
-        return _event_without_counts(event).candidates[0].content.parts[0].text or None
+        read = _counted_event(event)
     except (DecodeError, ValueError):
         return None
+    return read.candidates[0].content.parts[0].text, read.usageMetadata

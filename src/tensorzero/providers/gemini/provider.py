@@ -14,12 +14,12 @@ from tensorzero.providers.chat_completions.tools import (
     refuse_provider_tools,
 )
 from tensorzero.providers.gemini.answers import read_answer
-from tensorzero.providers.gemini.contents import ROLES, UnsendableBlock, map_contents
+from tensorzero.providers.gemini.contents import UnsendableBlock, map_contents
 from tensorzero.providers.gemini.failures import GeminiFailures
 from tensorzero.providers.gemini.plain import (
+    read_counted_text_delta,
     read_plain_answer,
     read_text_delta,
-    read_text_delta_without_counts,
 )
 from tensorzero.providers.gemini.streams import GeminiReader
 from tensorzero.providers.gemini.tools import Schemas, map_tool_config, map_tools
@@ -29,6 +29,7 @@ from tensorzero.types.content import Message, Text
 from tensorzero.types.errors import InvalidRequest, Serialization
 from tensorzero.types.files import File
 from tensorzero.types.model import Attempt, ModelRequest
+from tzcore.assemble import GeminiBody
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class GeminiProvider(HttpProvider):
         super().__init__(context, config)
         self._schemas = Schemas()
         self._tails = Tails(self._tail)
+        self._writer = GeminiBody(Text)
 
     def check(self, request: ModelRequest, attempt: Attempt) -> None:
         if not request.messages:
@@ -85,25 +87,15 @@ class GeminiProvider(HttpProvider):
     def plain_body(self, request: ModelRequest, messages: list[Message]) -> bytes | None:
         if request.tool_config is not None:
             return None
-        contents = []
-        for message in messages:
-            content = message.content
-            if len(content) != 1 or type(content[0]) is not Text:
-                return None
-            parts = [{"text": content[0].text}]
-            contents.append({"role": ROLES[message.role], "parts": parts})
         try:
-            end = b"}"
-            if request.system is not None:
-                end = b',"systemInstruction":%b}' % orjson.dumps(_system(request.system))
             tail = self._tails.get(request)
-            return b'{"contents":%b%b%b' % (orjson.dumps(contents), tail, end)
-        except TypeError:  # what cannot be written: the general way says so
+        except TypeError:  # nested too deep: the general way says so
             return None
+        return self._writer.body(request.system, messages, tail)
 
     def _tail(self, request: ModelRequest) -> bytes:
-        """What stands between contents and system text: ``,"key":value…``."""
-        return b"," + orjson.dumps(self._fields(request))[1:-1]
+        """What stands between contents and system text: ``"key":value…``."""
+        return orjson.dumps(self._fields(request))[1:-1]
 
     def _fields(self, request: ModelRequest) -> dict[str, Any]:
         """Everything but the contents and the system text."""
@@ -154,7 +146,7 @@ class GeminiProvider(HttpProvider):
         return config
 
     def plain_answer(self, body: bytes) -> Answer | None:
-        return read_plain_answer(body)
+        return read_plain_answer(body, self.type)
 
     def answer(self, body: Any, attempt: Attempt) -> Answer:
         return read_answer(body, attempt, provider_type=self.type, display_name=self.display_name)
@@ -164,9 +156,7 @@ class GeminiProvider(HttpProvider):
             attempt,
             provider_type=self.type,
             display_name=self.display_name,
-            text_delta=(
-                read_text_delta if self.final_usage_only else read_text_delta_without_counts
-            ),
+            text_delta=(read_text_delta if self.final_usage_only else read_counted_text_delta),
             final_usage_only=self.final_usage_only,
             discards_unknown=self.config.discard_unknown_chunks,
         )

@@ -30,8 +30,8 @@ from tensorzero.types.usage import RawUsage
 
 log = logging.getLogger(__name__)
 
-TextDelta = Callable[[bytes], str | None]
-"""Reads an event that is one piece of text and nothing else; ``None`` for any other."""
+TextDelta = Callable[[bytes], tuple[str, Any] | None]
+"""Reads an event that is one piece of text and perhaps figures; ``None`` for any other."""
 
 
 class GeminiReader(StreamReader):
@@ -62,10 +62,13 @@ class GeminiReader(StreamReader):
         return False
 
     def chunk(self, event: bytes) -> ProviderChunk:
-        text = self.text_delta(event)
-        if text is not None:
-            return ProviderChunk([TextChunk("0", text)], event.decode("utf-8", "replace"))
-        return self.any_chunk(event)
+        delta = self.text_delta(event)
+        if delta is None:
+            return self.any_chunk(event)
+        result = ProviderChunk([TextChunk("0", delta[0])], event.decode("utf-8", "replace"))
+        if delta[1] is not None:
+            self._count(delta[1], result)
+        return result
 
     def any_chunk(self, event: bytes) -> ProviderChunk:
         """An event of any form; raises like ``chunk``."""
@@ -80,13 +83,16 @@ class GeminiReader(StreamReader):
             if self.final_usage_only and result.finish_reason is None:
                 return result
         if usage is not None:
-            counts = read_usage(usage)
-            if counts.input_tokens is not None or counts.output_tokens is not None:
-                result.usage = counts
-                result.raw_usage = RawUsage(
-                    self.attempt.model_inference_id, self.provider_type, "chat_completions", usage
-                )
+            self._count(usage, result)
         return result
+
+    def _count(self, usage: Any, chunk: ProviderChunk) -> None:
+        counts = read_usage(usage)
+        if counts.input_tokens is not None or counts.output_tokens is not None:
+            chunk.usage = counts
+            chunk.raw_usage = RawUsage(
+                self.attempt.model_inference_id, self.provider_type, "chat_completions", usage
+            )
 
     def _add(self, item: Any, content: list[ChunkBlock]) -> None:
         part = read_part(item)

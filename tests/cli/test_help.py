@@ -8,7 +8,7 @@ from cli.command import tensorzero
 from tensorzero.version import VERSION
 
 TOPICS = {
-    "": ["gateway", "check", "query", "export", "--version", "exit status"],
+    "": ["gateway", "check", "query", "export", "prune", "--version", "exit status"],
     "gateway": [
         *("--config-file", "--default-config", "--bind-address", "--workers", "--data-dir"),
         *("--log-format", "--validate-and-exit", "--run-clickhouse-migrations"),
@@ -20,6 +20,10 @@ TOPICS = {
     "query": [
         *("--data-dir", "--format", "TENSORZERO_CLICKHOUSE_URL", "./data", "FORMAT"),
         *("jsonl", "parquet", "Vertical", "exit status"),
+    ],
+    "prune": [
+        *("--before", "--function", "--raw-only", "--dry-run", "--yes", "--data-dir", "UTC"),
+        *("TENSORZERO_CLICKHOUSE_URL", "TENSORZERO_CLICKHOUSE_CLUSTER_NAME", "exit status"),
     ],
     "export": [
         *("--function", "--since", "--until", "--format", "--output", "--data-dir", "UTC"),

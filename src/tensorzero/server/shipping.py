@@ -15,6 +15,7 @@ import orjson
 
 from tensorzero.server.adoption import Adoption
 from tensorzero.server.control import Control
+from tensorzero.server.data_size import log_data_size
 from tensorzero.server.logs import set_up_logs
 from tensorzero.server.parent import report, watch_parent
 from tensorzero.server.preparation import PreparedDatabase
@@ -104,6 +105,7 @@ class ShipperProcess:
             await asyncio.wait({finishing, preparing}, return_when=asyncio.FIRST_COMPLETED)
             if sink.prepared:
                 tasks.append(asyncio.create_task(adoption.run(self.stop)))
+                tasks.append(asyncio.create_task(log_data_size(sink, sink.database.database)))
                 await shipper.run(finish)
                 await shipper.drain(DRAIN_S)
         finally:

@@ -1,0 +1,1 @@
+"""Retention: old inferences, or their raw provider bodies, leave the database."""

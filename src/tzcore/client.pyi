@@ -1,4 +1,5 @@
 import ssl
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -47,6 +48,11 @@ class Target:
 
         Names compare without case. Raises ``ValueError`` for an invalid name or value and for
         fields that frame a message (Content-Length, Transfer-Encoding, Connection …).
+        """
+
+    def adding(self, fields: Sequence[tuple[str, str]]) -> Target:
+        """A target with further fields, of names that it does not have yet: a fraction of the
+        cost of ``with_headers``. Raises ``ValueError`` as that does.
         """
 
 class Response:

@@ -155,6 +155,25 @@ cdef class Target:
                 if name.lower() not in removed and name.lower() not in given]
         return self.pool.make_target(self.url, kept + list(set), self.removed | removed)
 
+    def adding(self, fields):
+        """A target with further fields, rendered without reading the URL again."""
+        cdef Target target = Target.__new__(Target)
+        cdef list lines = [self.static_head]
+        for name, value in fields:
+            checked_name(name)
+            lines.append(name.encode() + b": " + checked_value(name, value) + b"\r\n")
+        target.pool = self.pool
+        target.server = self.server
+        target.url = self.url
+        target.scheme = self.scheme
+        target.host = self.host
+        target.port = self.port
+        target.path = self.path
+        target.headers = self.headers + tuple(fields)
+        target.removed = self.removed
+        target.static_head = b"".join(lines)
+        return target
+
 
 cdef class Origin:
     """The connections to one scheme, host and port."""

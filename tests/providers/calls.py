@@ -106,11 +106,14 @@ def call(
     rest_s: float = 0.0,
     keep_going: bool = False,
     hosts: Sequence[str] = (),
+    places: Sequence[str] = ("api_base",),
+    keys: Mapping[str, Credential] | None = None,
     **config: Any,
 ) -> Outcome:
     """One call (or ``times``, ``rest_s`` apart) of a provider; without a script the server says
-    hello. What is for a vendor's host, or for one of ``hosts``, goes to the server too. Without
-    ``files`` the call has no way to read any, as calls without file blocks."""
+    hello. What is for a vendor's host or one of ``hosts`` goes to the server too, and the options
+    ``places`` name it. Without ``files`` the call has no way to read any, as calls without file
+    blocks."""
     if files is not None:
         given.files = Files(files)
 
@@ -120,14 +123,19 @@ def call(
             vendor = getattr(PROVIDERS.get(type), "api_base", "")
             elsewhere = [*hosts, urlsplit(vendor).netloc] if vendor else hosts
             origin = server.url.removesuffix("/v1")
-            given_base = {} if vendor else {"api_base": server.url + base}
+            given_places = () if vendor else places
             provider = make_provider(
                 ProviderContext(pool, global_timeout_ms, debug, dict.fromkeys(elsewhere, origin)),
                 ProviderConfig(
                     "p",
                     type,
-                    {"model_name": model, **given_base, **(options or {})},
+                    {
+                        "model_name": model,
+                        **dict.fromkeys(given_places, server.url + base),
+                        **(options or {}),
+                    },
                     NoCredential() if credential is None else credential,
+                    keys or {},
                     **config,
                 ),
             )

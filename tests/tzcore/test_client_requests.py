@@ -429,6 +429,16 @@ def test_headers_can_be_replaced_and_removed(loop: str) -> None:
     assert target.with_headers([], ["user-agent", "b", "authorization"]).static_head == (
         b" /x HTTP/1.1\r\nhost: a.example\r\n"
     )
+    signed = changed.adding([("X-Date", "now"), ("authorization", "s \u20ac")])
+    assert signed.static_head == (
+        changed.static_head + "X-Date: now\r\nauthorization: s \u20ac\r\n".encode()
+    )
+    assert signed.headers == (*changed.headers, ("X-Date", "now"), ("authorization", "s \u20ac"))
+    assert (signed.path, signed.host, signed.port) == (b"/x", "a.example", 443)
+    assert "authorization" not in signed.with_headers([], ["Authorization"]).headers[-1]
+    for name, value in (("a b", "c"), ("content-length", "5"), ("a", "b\r\nc: d")):
+        with pytest.raises(ValueError, match="header"):
+            changed.adding([(name, value)])
     basic = pool.target("https://u:p%40@a.example", []).static_head
     assert b"\r\nauthorization: Basic dTpwQA==\r\n" in basic
     assert pool.target("http://bücher.example:80/", []).host == "xn--bcher-kva.example"

@@ -136,6 +136,7 @@ EMBEDDING_SHORTHANDS = ("openai::", "openrouter::")
 
 SERVED_PROVIDERS = frozenset(
     {
+        "aws_bedrock",
         "azure",
         "deepseek",
         "fireworks",

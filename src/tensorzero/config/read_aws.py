@@ -20,7 +20,7 @@ from tensorzero.config.credentials import (
 )
 from tensorzero.config.locations import LocationError, parse_location, variable
 from tensorzero.config.reader import Table
-from tensorzero.config.urls import parse_url
+from tensorzero.config.urls import outside_aws, parse_url
 
 IAM_KEYS = ("access_key_id", "secret_access_key", "session_token")
 
@@ -138,7 +138,7 @@ def _endpoint(
         except ValueError as error:
             table.error(f"Invalid endpoint URL `{value}` for {type_name}: {error}")
         else:
-            if not host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")):
+            if outside_aws(host):
                 table.warn(f"`endpoint_url` is outside the domains of AWS: {host}")
     return value
 
@@ -163,6 +163,9 @@ def _keys(
             )
             return {}
         return _resolved(table, type_name, {"api_key": location}, environ)
+    bearer = environ.get("AWS_BEARER_TOKEN_BEDROCK")
+    if type_name == "aws_bedrock" and not keys and bearer:
+        return {"api_key": StaticCredential(bearer)}
     locations = {}
     for key, text in keys.items():
         location = _location(text)

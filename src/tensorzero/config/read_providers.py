@@ -9,7 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tensorzero.config.credential_defaults import CredentialReader
-from tensorzero.config.credentials import Credential, DynamicCredential, NoCredential
+from tensorzero.config.credentials import (
+    Credential,
+    DynamicCredential,
+    NoCredential,
+    SdkCredential,
+)
 from tensorzero.config.locations import LocationError, parse_location, variable
 from tensorzero.config.model import EmbeddingProviderConfig, ProviderConfig
 from tensorzero.config.provider_types import (
@@ -49,12 +54,14 @@ def read_provider(
         except ValueError as error:
             table.error(str(error), "model_name")
     keys: dict[str, Credential] = {}
+    secrets: list[Credential] = []
     if type_name in AWS_TYPES:
         keys = read_aws(table, type_name, options, credentials.environ)
+        secrets = list(keys.values()) or [SdkCredential()]
     if type_name == "azure":
         options["endpoint"] = _azure_endpoint(table, options["endpoint"], credentials.environ)
     credential = _credential(table, type_name, credentials)
-    _warn_dynamic_endpoint(table, options, (credential, *keys.values()))
+    _warn_dynamic_endpoint(table, options, (credential, *secrets))
     config = ProviderConfig(
         name=name,
         type=type_name,

@@ -25,6 +25,14 @@ def parse_url(text: str) -> SplitResult:
     return parts
 
 
+AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".c2s.ic.gov", ".sc2s.sgov.gov")
+
+
+def outside_aws(host: str) -> bool:
+    """Whether this host belongs to somebody else than AWS: it gets what was meant for AWS."""
+    return not host.endswith(AWS_DOMAINS)
+
+
 def check_api_base(text: str, table: Table, key: str) -> None:
     """A literal URL; ``env::`` and ``dynamic::`` are not taken here."""
     try:

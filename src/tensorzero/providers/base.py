@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from tensorzero.providers.aws.credentials import CredentialChain
 from tensorzero.types.content import Message, ModelBlock, Thought, Unknown
 from tensorzero.types.embedding import EmbeddingRequest, EmbeddingResponse
 from tensorzero.types.errors import GatewayError
@@ -38,6 +39,7 @@ class ProviderContext:
     debug: bool = False
     hosts: Mapping[str, str] = field(default_factory=dict)
     tokens: dict[str, Any] = field(default_factory=dict)
+    aws_credentials: CredentialChain = field(default_factory=CredentialChain)
 
     def redirected(self, url: str) -> str:
         """``url``, at the origin that ``hosts`` names for it."""
@@ -66,6 +68,16 @@ class ProviderStream(Struct):
     raw_request: str
     messages: list[Message]
     system: str | None
+
+
+class Splitter(Protocol):
+    """Cuts the bytes of a stream into events (``SSEParser``)."""
+
+    def feed(self, data: bytes) -> Iterable[bytes]:
+        """The events that ``data`` completes; raises ``ValueError`` where the stream is broken."""
+
+    def close(self) -> Iterable[bytes]:
+        """The events that the end of the stream completes; raises like ``feed``."""
 
 
 class Provider(Protocol):

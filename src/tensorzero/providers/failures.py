@@ -77,13 +77,13 @@ class Failures:
         """No answer at all counts as the client's fault, a broken one as the server's."""
         partial = error.partial if isinstance(error, ConnectionLost) else b""
         if partial or isinstance(error, BodyTooLarge):
-            shown = redacted(_text(partial), target) if partial else None
+            shown = redacted(body_text(partial), target) if partial else None
             return self.server(self._reason(error), raw_request, shown)
         return self.client(self._unsent(error), raw_request)
 
     def refusal(self, response: Response, raw_request: str, target: Target) -> GatewayError:
         """A status that is no success."""
-        text = redacted(_text(response.body), target)
+        text = redacted(body_text(response.body), target)
         message = text + self.note(response)
         if response.status in self.client_faults:
             return self.client(message, raw_request, text, response.status)
@@ -93,8 +93,8 @@ class Failures:
         self, error: Exception, response: Response, raw_request: str, target: Target
     ) -> GatewayError:
         """A success whose body is not what it should be."""
-        reason = redacted(_reading("Error parsing JSON response: ", error), target)
-        text = redacted(_text(response.body), target)
+        reason = redacted(reading("Error parsing JSON response: ", error), target)
+        text = redacted(body_text(response.body), target)
         return self.server(reason + self.note(response), raw_request, text)
 
     # --- streams
@@ -108,9 +108,9 @@ class Failures:
     ) -> GatewayError:
         """A wrong status or content type, with the answer's text."""
         try:
-            text = redacted(_text(await response.read()), target)
+            text = redacted(body_text(await response.read()), target)
         except ClientError as error:
-            return self.broken(error, response, raw_request)
+            return self.broken(error, response, raw_request, target)
         if 200 <= response.status < 300:
             content_type = (response.header(b"content-type") or b"").decode("latin-1").lower()
             reason = self.wrong_type.format(content_type)
@@ -128,13 +128,16 @@ class Failures:
         target: Target,
     ) -> GatewayError:
         """One event that cannot be read; the stream goes on."""
-        reason = redacted(_reading(self.event_fault, error), target)
-        text = redacted(_text(event), target)
+        reason = redacted(reading(self.event_fault, error), target)
+        text = redacted(body_text(event), target)
         return self.server(reason + self.note(response), raw_request, text)
 
-    def broken(self, error: Exception, response: ResponseStream, raw_request: str) -> GatewayError:
+    def broken(
+        self, error: Exception, response: ResponseStream, raw_request: str, target: Target
+    ) -> GatewayError:
         """The stream broke off, or is no event stream."""
-        return self.fatal(self._reason(error) + self.note(response), raw_request)
+        reason = redacted(self._reason(error), target)
+        return self.fatal(reason + self.note(response), raw_request)
 
     # --- kinds
 
@@ -216,11 +219,12 @@ def redacted(text: str, target: Target) -> str:
     return text
 
 
-def _text(body: bytes) -> str:
+def body_text(body: bytes) -> str:
+    """A body as texts show it."""
     return body.decode("utf-8", "replace")
 
 
-def _reading(introduction: str, error: Exception) -> str:
+def reading(introduction: str, error: Exception) -> str:
     """What was wrong with an answer; an unforeseen form by the kind of its trace."""
     if isinstance(error, BadAnswer):
         return str(error)

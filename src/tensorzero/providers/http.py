@@ -21,15 +21,17 @@ from tensorzero.config.model import ProviderConfig
 from tensorzero.providers.base import (
     ProviderContext,
     ProviderStream,
+    Splitter,
     StreamItem,
     visible_messages,
 )
 from tensorzero.providers.credentials import api_key
 from tensorzero.providers.extra import apply_extra_body, extra_headers, has_extra_headers
 from tensorzero.providers.failures import UNREADABLE, Failures
+from tensorzero.providers.files import FileContents, file_contents, numbered
 from tensorzero.types.content import Message, OutputBlock
 from tensorzero.types.errors import Serialization
-from tensorzero.types.files import File, FileData
+from tensorzero.types.files import File
 from tensorzero.types.model import Attempt, ModelRequest, ProviderChunk, ProviderResponse
 from tensorzero.types.usage import ApiType, FinishReason, RawUsage, Usage
 from tzcore.client import ClientError, Response, ResponseStream, Target
@@ -51,10 +53,6 @@ def encode_path(path: str) -> str:
 
 AUTHENTICATION_FAULTS = (401, 403)
 """Statuses after which another credential or signature is worth a second try."""
-
-FileContents = dict[int, FileData]
-"""Contents by ``id`` of the file block."""
-
 
 FailuresType = type[Failures]
 
@@ -86,6 +84,11 @@ class StreamReader(ABC):
         """Whether this event says that the stream is complete."""
         return event == b"[DONE]"
 
+    def finish(self) -> None:
+        """The stream has ended without an event that ends it; raises ``ValueError`` with what is
+        missing where that is no proper end."""
+        return
+
 
 class HttpProvider(ABC):
     """A provider reached over HTTP: JSON up, JSON or an event stream down."""
@@ -103,6 +106,8 @@ class HttpProvider(ABC):
     def __init__(self, context: ProviderContext, config: ProviderConfig) -> None:
         self.context = context
         self.config = config
+        # The provider types whose thoughts it is sent, and whose usage objects it passes on.
+        self.reads_thoughts_of = self.usage_type = self.type
         self.timeout_s = context.global_timeout_ms / 1000
         self.failures = self.failures_type(self.type, self.api_type, context, self.error_note)
         # Targets by ``stream``, rendered once where the key is known at start.
@@ -153,9 +158,22 @@ class HttpProvider(ABC):
         """Put into a complete answer what stands in its head; asked where ``reads_headers``."""
         return
 
+    def complete(self, answer: Answer, request: ModelRequest) -> None:
+        """Change an answer by what was asked for, such as an answer that was begun for the
+        model."""
+        return
+
     @abstractmethod
     def reader(self, attempt: Attempt) -> StreamReader:
         """A reader for one stream."""
+
+    def reader_for(self, request: ModelRequest, attempt: Attempt) -> StreamReader:
+        """A reader for the stream of this request, where it depends on it."""
+        return self.reader(attempt)
+
+    def splitter(self) -> Splitter:
+        """What cuts one stream into events."""
+        return SSEParser()
 
     def check(self, request: ModelRequest, attempt: Attempt) -> None:
         """Refuse what this provider cannot be asked for; raises ``GatewayError``."""
@@ -178,14 +196,21 @@ class HttpProvider(ABC):
         nothing has to be; raises (or the awaitable does) ``GatewayError``."""
         return None
 
-    def signed(self, target: Target, payload: bytes, attempt: Attempt) -> Target:
+    def signed(self, target: Target, payload: bytes, attempt: Attempt, *, stream: bool) -> Target:
         """``target`` with what proves that exactly ``payload`` is sent by us."""
         return target
 
     def signed_again(
-        self, response: Response | ResponseStream, target: Target, payload: bytes, attempt: Attempt
+        self,
+        target: Target,
+        payload: bytes,
+        attempt: Attempt,
+        server_time: float | None,
+        *,
+        stream: bool,
     ) -> Target | None:
-        """Another signature after a 403, where a new one can help."""
+        """Another signature after a 403, where a new one can help. ``server_time``: see
+        ``refused``."""
         return None
 
     def refused(self, target: Target, server_time: float | None) -> bool:
@@ -259,13 +284,14 @@ class HttpProvider(ABC):
                 answer = self.answer(orjson.loads(body), attempt)
             if self.reads_headers:
                 self.read_headers(answer, response)
+            self.complete(answer, request)
         except UNREADABLE as error:
             raise self.failures.unreadable(error, response, raw_request, target) from None
         raw_response = body.decode("utf-8", "replace")
         raw_usage = None
         if answer.raw_usage is not None:
             raw_usage = RawUsage(
-                attempt.model_inference_id, self.type, self.api_type, answer.raw_usage
+                attempt.model_inference_id, self.usage_type, self.api_type, answer.raw_usage
             )
         return ProviderResponse(
             attempt.model_inference_id,
@@ -290,7 +316,9 @@ class HttpProvider(ABC):
         except BaseException:
             clock.leave()
             raise
-        items = self._events(response, self.reader(attempt), raw_request, target, clock)
+        items = self._events(
+            response, self.reader_for(request, attempt), raw_request, target, clock
+        )
         return ProviderStream(items, started, raw_request, messages, request.system)
 
     async def _open(
@@ -329,7 +357,10 @@ class HttpProvider(ABC):
     ) -> Target | None:
         """After a 401 or 403: the target with another credential or signature, if that can help."""
         if response.status == 403:
-            return self.signed_again(response, target, payload, attempt) if self.signs else None
+            if not self.signs:
+                return None
+            server_time = _server_time(response)
+            return self.signed_again(target, payload, attempt, server_time, stream=request.stream)
         if not self.refused(target, _server_time(response)):
             return None
         return await self._ready_target(request, attempt)
@@ -353,7 +384,7 @@ class HttpProvider(ABC):
     ) -> tuple[Target, str, bytes, list[Message]]:
         self.check(request, attempt)
         target = await self._ready_target(request, attempt)
-        messages = visible_messages(request, attempt, self.type)
+        messages = visible_messages(request, attempt, self.reads_thoughts_of)
         edits = bool(request.variant_extra_body or self.config.extra_body or request.extra_body)
         payload: bytes | None = None
         if request.files is None and not edits:
@@ -363,14 +394,14 @@ class HttpProvider(ABC):
         else:
             raw_request = payload.decode()
         if self.signs:
-            target = self.signed(target, payload, attempt)
+            target = self.signed(target, payload, attempt, stream=request.stream)
         return target, raw_request, payload, messages
 
     async def _general_body(
         self, request: ModelRequest, messages: list[Message], attempt: Attempt, edits: bool
     ) -> tuple[bytes, str]:
         """The body as it is sent, and as it is recorded."""
-        files = await self._file_contents(request, messages)
+        files = await file_contents(request, messages, self.inlines)
         body = self.body_for(request, messages, files, attempt)
         if edits:
             apply_extra_body(body, request, self.config, attempt)
@@ -383,16 +414,6 @@ class HttpProvider(ABC):
             return payload, self._without_files(request, messages, files, attempt, edits)
         return payload, payload.decode()
 
-    async def _file_contents(self, request: ModelRequest, messages: list[Message]) -> FileContents:
-        contents: FileContents = {}
-        for message in messages:
-            for block in message.content:
-                if type(block) is File and self.inlines(block, request):
-                    if request.files is None:
-                        raise Serialization("This call has no way to read files")
-                    contents[id(block)] = await request.files.resolve(block)
-        return contents
-
     def _without_files(
         self,
         request: ModelRequest,
@@ -402,11 +423,7 @@ class HttpProvider(ABC):
         edits: bool,
     ) -> str:
         """The body as it is recorded: each file's data replaced by its number."""
-        numbered = {
-            key: FileData(f"<TENSORZERO_FILE_{index}>", content.mime_type)
-            for index, (key, content) in enumerate(files.items())
-        }
-        body = self.body_for(request, messages, numbered, attempt)
+        body = self.body_for(request, messages, numbered(files), attempt)
         if edits:
             apply_extra_body(body, request, self.config, attempt)
         return orjson.dumps(body).decode()
@@ -419,7 +436,7 @@ class HttpProvider(ABC):
         target: Target,
         clock: OutboundClock,
     ) -> AsyncIterator[StreamItem]:
-        parser = SSEParser()
+        parser = self.splitter()
         try:
             async for data in response:
                 for event in parser.feed(data):
@@ -438,8 +455,9 @@ class HttpProvider(ABC):
                 item = self._event(reader, event, raw_request, target, response)
                 if item is not None:
                     yield item
+            reader.finish()
         except (ClientError, ValueError) as error:
-            yield self.failures.broken(error, response, raw_request)
+            yield self.failures.broken(error, response, raw_request, target)
         finally:
             clock.leave()
             await response.aclose()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tensorzero.config.model import EmbeddingProviderConfig, ProviderConfig
+from tensorzero.providers.aws_bedrock import BedrockProvider
 from tensorzero.providers.azure import AzureProvider
 from tensorzero.providers.base import EmbeddingProvider, Provider, ProviderContext
 from tensorzero.providers.deepseek import DeepSeekProvider
@@ -34,6 +35,7 @@ from tensorzero.providers.vllm import VLLMProvider
 from tensorzero.providers.xai import XAIProvider
 
 PROVIDERS: dict[str, Callable[[ProviderContext, ProviderConfig], Provider]] = {
+    "aws_bedrock": BedrockProvider,
     "azure": AzureProvider,
     "deepseek": DeepSeekProvider,
     "fireworks": FireworksProvider,

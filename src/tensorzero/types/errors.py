@@ -263,6 +263,14 @@ class DynamicEndpointNotFound(GatewayError):
         )
 
 
+class DynamicRegionNotFound(GatewayError):
+    kind = "DynamicRegionNotFound"
+    status = 404
+
+    def __init__(self, key_name: str) -> None:
+        super().__init__(f"Dynamic region '{key_name}' not found in credentials", key_name=key_name)
+
+
 class InvalidDynamicEndpoint(GatewayError):
     kind = "InvalidDynamicEndpoint"
     status = 400

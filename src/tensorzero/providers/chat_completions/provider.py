@@ -29,13 +29,8 @@ from tensorzero.providers.chat_completions.tools import (
     refuse_provider_tools,
     restricting_tool_choice,
 )
-from tensorzero.providers.http import (
-    Answer,
-    FileContents,
-    HttpProvider,
-    StreamReader,
-    join_api_base,
-)
+from tensorzero.providers.files import FileContents
+from tensorzero.providers.http import Answer, HttpProvider, StreamReader, join_api_base
 from tensorzero.types.content import Message
 from tensorzero.types.files import File
 from tensorzero.types.model import Attempt, ModelRequest

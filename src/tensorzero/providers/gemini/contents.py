@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from tensorzero.providers.http import FileContents
+from tensorzero.providers.files import FileContents
 from tensorzero.types.content import (
     Message,
     ModelBlock,

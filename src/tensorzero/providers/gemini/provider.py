@@ -13,6 +13,7 @@ from tensorzero.providers.chat_completions.tools import (
     refuse_custom_tools,
     refuse_provider_tools,
 )
+from tensorzero.providers.files import FileContents
 from tensorzero.providers.gemini.answers import read_answer
 from tensorzero.providers.gemini.contents import UnsendableBlock, map_contents
 from tensorzero.providers.gemini.failures import GeminiFailures
@@ -23,7 +24,7 @@ from tensorzero.providers.gemini.plain import (
 )
 from tensorzero.providers.gemini.streams import GeminiReader
 from tensorzero.providers.gemini.tools import Schemas, map_tool_config, map_tools
-from tensorzero.providers.http import Answer, FileContents, HttpProvider, StreamReader
+from tensorzero.providers.http import Answer, HttpProvider, StreamReader
 from tensorzero.providers.tails import Tails
 from tensorzero.types.content import Message, Text
 from tensorzero.types.errors import InvalidRequest, Serialization

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from tensorzero.api.inference_queries import inference_query_use_cases
 from tensorzero.api.use_case import UseCaseRoute
 from tensorzero.api.workflow_runs import workflow_use_cases
 from tensorzero.gateway.services import Services
@@ -16,9 +17,10 @@ def use_case_routes(
     """By method and path, a ``{name}`` in the path is a parameter."""
     error_json = services.config.gateway.unstable_error_json
     changing = {**workflow_use_cases(services)}
+    reading = {**inference_query_use_cases(services)}
     return {
-        key: UseCaseRoute(use_case, tasks, error_json=error_json)
-        for key, use_case in changing.items()
+        key: UseCaseRoute(use_case, tasks, error_json=error_json, reads_only=key in reading)
+        for key, use_case in (*changing.items(), *reading.items())
     }
 
 

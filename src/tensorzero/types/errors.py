@@ -229,6 +229,16 @@ class UnknownFunction(GatewayError):
         super().__init__(f"Unknown function: {name}", name=name)
 
 
+class InvalidMetricName(GatewayError):
+    """A query names a metric that is not configured."""
+
+    kind = "InvalidMetricName"
+    status = 400
+
+    def __init__(self, metric_name: str) -> None:
+        super().__init__(f"Invalid metric name: {metric_name}", metric_name=metric_name)
+
+
 class UnknownVariant(GatewayError):
     kind = "UnknownVariant"
     status = 404

@@ -133,9 +133,9 @@ class MessageMapper:
             mapped.update(self.thought_fields(thoughts))
         if len(mapped) > 1:
             out.append(mapped)
-            return
-        for _ in thoughts:
-            log.warning("a thought block without content or tool call beside it is not sent")
+        elif not self.sends_thoughts_alone:
+            for _ in thoughts:
+                log.warning("a thought block without content or tool call beside it is not sent")
 
     def content(self, content: list[Any], texts: int) -> Any:
         """The value of an assistant message's ``content``."""

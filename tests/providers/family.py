@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from providers.calls import Outcome, call, request, user
 from tensorzero.types.model import ModelRequest
@@ -91,7 +92,10 @@ class Sheet:
 
     def call(self, given: ModelRequest, *scripts: Script, **fields: Any) -> Outcome:
         options = {**self.options, **fields.pop("options", {})}
-        return call(given, *scripts, type=self.type, model="m1", options=options, **fields)
+        hosts = (urlsplit(self.url).netloc,)
+        return call(
+            given, *scripts, type=self.type, model="m1", options=options, hosts=hosts, **fields
+        )
 
     def sent(self, given: ModelRequest, **fields: Any) -> str:
         outcome = self.call(given, **fields)
@@ -116,7 +120,7 @@ SHEETS = [
         required="auto",
         parallel=False,
         key_header="api-key",
-        options={"deployment_id": "dep loy"},
+        options={"deployment_id": "dep loy", "endpoint": "https://r.openai.azure.com"},
     ),
     Sheet(
         "deepseek",

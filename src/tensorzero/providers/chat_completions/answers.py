@@ -22,7 +22,9 @@ Nothing = Annotated[list[Any], Meta(max_length=0)] | None
 """Absent, ``null`` or an empty list."""
 
 
-class _Message(Struct, gc=False):
+class PlainMessage(Struct, gc=False):
+    """A message, or a delta of one, that is one text."""
+
     content: str
     tool_calls: Nothing = None
     reasoning: None = None
@@ -31,7 +33,7 @@ class _Message(Struct, gc=False):
 
 
 class _Choice(Struct, gc=False):
-    message: _Message
+    message: PlainMessage
     finish_reason: str | None = None
 
 

@@ -7,19 +7,11 @@ from typing import Annotated
 from msgspec import DecodeError, Meta, Struct
 from msgspec.json import Decoder
 
-from tensorzero.providers.chat_completions.answers import Nothing
-
-
-class _Delta(Struct, gc=False):
-    content: str
-    tool_calls: Nothing = None
-    reasoning: None = None
-    reasoning_content: None = None
-    reasoning_details: Nothing = None
+from tensorzero.providers.chat_completions.answers import PlainMessage
 
 
 class _Choice(Struct, gc=False):
-    delta: _Delta
+    delta: PlainMessage
     finish_reason: None = None
 
 

@@ -38,9 +38,9 @@ class ChatCompletionsReader(StreamReader):
 
     def chunk(self, event: bytes) -> ProviderChunk:
         text = read_text_delta(event)
-        if text is not None:
-            return ProviderChunk([TextChunk("0", text)], event.decode("utf-8", "replace"))
-        return self.any_chunk(event)
+        if text is None:
+            return self.any_chunk(event)
+        return ProviderChunk([TextChunk("0", text)], event.decode("utf-8", "replace"))
 
     def any_chunk(self, event: bytes) -> ProviderChunk:
         """An event of any form; raises like ``chunk``."""

@@ -17,6 +17,7 @@ from tensorzero.config.load import load
 from tensorzero.functions.output import chat_output
 from tensorzero.gateway.answer import Answer
 from tensorzero.gateway.database import Parameter, Row
+from tensorzero.gateway.feedback_targets import FeedbackTargets
 from tensorzero.gateway.infer import infer
 from tensorzero.gateway.inference import Inference
 from tensorzero.gateway.metrics import Metrics
@@ -198,6 +199,7 @@ class HotPath:
             store=None,
             store_decided=True,
             reads=NoDatabase(),
+            feedback_targets=FeedbackTargets(NoDatabase(), recorder),
             metrics=Metrics(Counters(), config.gateway.latency_overhead_buckets),
         )
         self.provider = OpenAIProvider(context, config.models["mock"].providers[0])

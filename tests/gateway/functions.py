@@ -275,6 +275,29 @@ namespace = "tenant"
 [functions.tenants.variants.own]
 type = "chat_completion"
 model = "tenant_model"
+
+[metrics.solved]
+type = "boolean"
+optimize = "max"
+level = "inference"
+[metrics.rating]
+type = "float"
+optimize = "max"
+level = "inference"
+[metrics.won]
+type = "boolean"
+optimize = "max"
+level = "episode"
+[metrics.cost]
+type = "float"
+optimize = "min"
+level = "episode"
+
+[evaluations.quality]
+type = "inference"
+function_name = "two"
+[evaluations.quality.evaluators.same]
+type = "exact_match"
 """
 
 SIMPLE = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from tensorzero.api.feedback import feedback_use_cases
 from tensorzero.api.inference_queries import inference_query_use_cases
 from tensorzero.api.use_case import UseCaseRoute
 from tensorzero.api.workflow_runs import workflow_use_cases
@@ -16,7 +17,7 @@ def use_case_routes(
 ) -> dict[tuple[str, str], UseCaseRoute]:
     """By method and path, a ``{name}`` in the path is a parameter."""
     error_json = services.config.gateway.unstable_error_json
-    changing = {**workflow_use_cases(services)}
+    changing = {**feedback_use_cases(services), **workflow_use_cases(services)}
     reading = {**inference_query_use_cases(services)}
     return {
         key: UseCaseRoute(use_case, tasks, error_json=error_json, reads_only=key in reading)

@@ -77,6 +77,7 @@ class Metrics:
         self._full = False
         self._requests: dict[tuple[str, str | None], tuple[Cell, Cell] | None] = {}
         self._embeddings: dict[str, tuple[Cell, Cell]] = {}
+        self._feedback: dict[str, Cell] = {}
         self._overheads: dict[tuple[str, str | None], _Overhead | None] = {}
         self._input_tokens = counters.cell(INPUT_TOKENS)
         self._output_tokens = counters.cell(OUTPUT_TOKENS)
@@ -103,6 +104,17 @@ class Metrics:
             cells = self._embeddings[model_name] = (made[0], made[1])
         cells[0].add()
         cells[1].add(inputs)
+
+    def feedback(self, metric_name: str) -> None:
+        """Feedback whose metric and kind of target are right."""
+        cell = self._feedback.get(metric_name)
+        if cell is None:
+            labels = [("endpoint", "feedback"), ("metric_name", metric_name)]
+            made = self._cells([sample(REQUESTS, labels)])
+            if made is None:
+                return
+            cell = self._feedback[metric_name] = made[0]
+        cell.add()
 
     def tokens(self, usage: Usage) -> None:
         """What one model call consumed."""

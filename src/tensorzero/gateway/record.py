@@ -52,6 +52,8 @@ async def record(
     )
     rows = [row, *(model_row(inference, variant_name, result) for result in results)]
     position = services.recorder.append(rows)
+    if position is not None:
+        services.recorder.remember(inference.id, inference.episode_id)
     if services.waits_for_database:
         await services.recorder.flushed(position)
     return position

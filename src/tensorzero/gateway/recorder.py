@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
+Level = Literal["inference", "episode"]
+"""What feedback is about."""
 Rows = list[tuple[bytes, bytes]]
 """Pairs of table name and row (one JSON object a row, no newline)."""
 
 
+@dataclass(frozen=True, slots=True)
+class FoundRow:
+    """A row of ``ChatInference`` or ``JsonInference`` that is not in the database yet."""
+
+    table: str
+    row: dict[str, Any]
+
+
 class Recorder(Protocol):
-    """Takes the rows of finished inferences."""
+    """Takes the rows of finished inferences, and of feedback on them."""
 
     def check(self) -> None:
         """Raise ``ObservabilityUnavailable`` when recording is required and cannot take more."""
@@ -20,6 +32,26 @@ class Recorder(Protocol):
 
     async def flushed(self, position: object | None) -> None:
         """Wait (bounded) until the rows at ``position`` can be queried."""
+
+    def remember(self, inference_id: str, episode_id: str, /) -> None:
+        """An inference's rows have been appended: feedback on it is known to be on something."""
+
+    def check_feedback(self) -> None:
+        """What ``check`` does, for feedback."""
+
+    def append_feedback(self, rows: Rows) -> None:
+        """Write the rows of one feedback durably. They reach the database after every inference
+        that was appended before, by whichever worker of this gateway."""
+
+    def has_recorded(self, level: Level, id_: str) -> bool:
+        """Whether a worker of this gateway remembers to have recorded it. Costs no time; what
+        was recorded long ago is forgotten."""
+
+    async def find_waiting(
+        self, level: Level, ids: Sequence[str], *, row: bool = False
+    ) -> tuple[dict[str, FoundRow | None], bool]:
+        """Those that are on their way to the database, with their row if asked for, and whether
+        everything that waits has been looked at."""
 
 
 class NullRecorder:
@@ -33,3 +65,20 @@ class NullRecorder:
 
     async def flushed(self, position: object | None) -> None:
         return
+
+    def remember(self, inference_id: str, episode_id: str, /) -> None:
+        return
+
+    def check_feedback(self) -> None:
+        return
+
+    def append_feedback(self, rows: Rows) -> None:
+        return
+
+    def has_recorded(self, level: Level, id_: str) -> bool:
+        return False
+
+    async def find_waiting(
+        self, level: Level, ids: Sequence[str], *, row: bool = False
+    ) -> tuple[dict[str, FoundRow | None], bool]:
+        return {}, True

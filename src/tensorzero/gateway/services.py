@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tensorzero.config.config import Config
 from tensorzero.gateway.database import Reads
+from tensorzero.gateway.feedback_targets import FeedbackTargets
 from tensorzero.gateway.files import ObjectStore
 from tensorzero.gateway.metrics import Metrics
 from tensorzero.gateway.recorder import Recorder
@@ -27,6 +28,7 @@ class Services:
     store: ObjectStore | None
     store_decided: bool
     reads: Reads
+    feedback_targets: FeedbackTargets
     metrics: Metrics
     waits_for_database: bool = False
     drawable: Mapping[str, tuple[str, ...]] = field(init=False)

@@ -4,7 +4,9 @@ One JSON object a line. A worker says ``{"hello": writer}`` first, then ``{"wake
 it has written after the shipper fell idle, and ``{"flush": [segment, offset]}`` when an answer
 waits for its rows. The shipper says ``{"shipped": [segment, offset], "idle": bool}`` whenever
 that worker's rows have got further, or when nothing of them is left. Questions carry a number
-that their answer repeats: ``{"ask": 1, "contains": id}``, ``{"ask": 2, "status": true}``.
+that their answer repeats: ``{"ask": 1, "find": {"inferences": [id], "episodes": []}}`` asks what
+is on its way to the database, answered by ``{"ask": 1, "found": {id: table}, "complete": bool}``
+(with ``"row": true`` in the question by ``{id: [table, row]}``); ``{"ask": 2, "status": true}``.
 Losing the socket costs latency, never rows.
 """
 
@@ -102,8 +104,14 @@ class _Connection:
     async def _answer(self, message: dict[str, Any]) -> None:
         shipper = self.shipper
         answer: dict[str, Any] = {"ask": message["ask"]}
-        if "contains" in message:
-            answer["found"] = await shipper.contains(str(message["contains"]).encode())
+        if "find" in message:
+            wanted = message["find"]
+            found = await shipper.find(wanted["inferences"], wanted["episodes"])
+            answer["complete"] = found.complete
+            answer["found"] = {
+                id_: [table, row.decode()] if "row" in message else table
+                for id_, (table, row) in found.rows.items()
+            }
         else:
             rows, complete = await shipper.waiting_rows()
             answer |= {
@@ -120,8 +128,10 @@ class _Connection:
         """Tell the worker what is new for it."""
         position = shipped.get(self.name)
         ends = idle and self.awake
-        if position is None or (position == self.told and not ends):
+        if not ends and (position is None or position == self.told):
             return
+        if position is None:  # it has written feedback alone
+            position = Position(0)
         if self.writer.transport.get_write_buffer_size() > _UNREAD_BYTES:
             return  # a worker that does not read; it waits no longer than its time-out
         self.told = position

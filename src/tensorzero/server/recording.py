@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import orjson
 
-from tensorzero.gateway.recorder import Rows
+from tensorzero.gateway.recorder import FoundRow, Level, Rows
+from tensorzero.server.feedback_spool import FeedbackSpool
 from tensorzero.types.errors import ObservabilityUnavailable
 from tzcore.spool import SpoolFull, Writer
+from tzcore.targets import TargetMemory
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +22,9 @@ WAIT_S = 5.0
 """The longest that the waiting mode holds an answer back."""
 RECONNECT_S = 0.25
 LOG_EVERY_S = 1.0
+FIND_S = 5.0
+"""The longest that the shipper may look for inferences."""
+FIND_IDS = 1000
 
 Place = tuple[int, int]
 """Segment and offset behind an inference's rows."""
@@ -36,6 +42,8 @@ class ShipperLink(asyncio.Protocol):
         self.awake = False
         """The shipper knows that there are rows."""
         self.written: Place = (0, 0)
+        self.more = False
+        """Feedback has been written since the shipper was told to be awake."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._transport: asyncio.Transport | None = None
         self._connecting: asyncio.Task[None] | None = None
@@ -56,6 +64,11 @@ class ShipperLink(asyncio.Protocol):
         if not self.awake and self._transport is not None:
             self.awake = True
             self._transport.write(b'{"wake":true}\n')
+
+    def wake_for_feedback(self) -> None:
+        """There is feedback; its place is not this link's to follow."""
+        self.more = self.awake
+        self.wake(self.written)
 
     async def flushed(self, place: Place, timeout_s: float) -> bool:
         """Wait until everything before ``place`` is in the database; ``False`` in time-out."""
@@ -88,11 +101,6 @@ class ShipperLink(asyncio.Protocol):
             return None
         finally:
             self._questions.pop(number, None)
-
-    async def contains(self, id_: str, timeout_s: float = 2.0) -> bool:
-        """Whether a row with this id is on its way to the database."""
-        answer = await self.ask({"contains": id_}, timeout_s)
-        return answer is not None and answer.get("found") is True
 
     def close(self) -> None:
         self._closed = True
@@ -158,42 +166,42 @@ class ShipperLink(asyncio.Protocol):
         self._waiters = left
         if message["idle"]:
             self.awake = False
-            if self.written > shipped:
+            if self.written > shipped or self.more:
+                self.more = False
                 self.wake(self.written)
 
 
 class SpoolRecorder:
-    """Appends rows to the worker's own segments."""
+    """Appends rows to the worker's own segments, and knows what its gateway has recorded."""
 
-    def __init__(self, writer: Writer, link: ShipperLink, *, required: bool) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        link: ShipperLink,
+        *,
+        required: bool,
+        feedback: FeedbackSpool | None = None,
+        memory: TargetMemory | None = None,
+    ) -> None:
         self.writer = writer
         self.link = link
         self.required = required
+        self.feedback = feedback
+        self.memory = TargetMemory() if memory is None else memory
         self.full = False
         self.dropped = 0
         self._logged_at = -LOG_EVERY_S
         self._append = writer.append
+        self.remember = self.memory.add
 
     def check(self) -> None:
-        if not self.required:
-            return
-        try:
-            self.writer.reserve()
-        except SpoolFull as error:
-            if not self.full:
-                log.error("requests are refused, because they cannot be recorded: %s", error)
-            self.full = True
-            raise ObservabilityUnavailable(
-                f"Recording is required (`gateway.observability.enabled = true`), and there is no "
-                f"room for it: {error}"
-            ) from None
-        self.full = False
+        self._check(self.writer.reserve)
 
     def append(self, rows: Rows) -> object | None:
         try:
             place = self._append(rows)
         except (SpoolFull, ValueError) as error:
-            self._drop(error)
+            self._drop("an inference", error)
             return None
         self.full = False
         if self.link.awake:
@@ -202,13 +210,46 @@ class SpoolRecorder:
             self.link.wake(place)
         return place
 
-    def _drop(self, error: Exception) -> None:
-        self.full = isinstance(error, SpoolFull)
-        self.dropped += 1
-        now = time.monotonic()
-        if now - self._logged_at >= LOG_EVERY_S:
-            self._logged_at = now
-            log.error("an inference is not recorded (%d so far): %s", self.dropped, error)
+    def check_feedback(self) -> None:
+        if self.feedback is not None:
+            self._check(self.feedback.reserve)
+
+    def append_feedback(self, rows: Rows) -> None:
+        if self.feedback is None:
+            raise TypeError("this recorder has no place for feedback")
+        try:
+            self.feedback.append(rows)
+        except (SpoolFull, ValueError) as error:
+            self._drop("feedback", error)
+            return
+        self.link.wake_for_feedback()
+
+    def has_recorded(self, level: Level, id_: str) -> bool:
+        if level == "inference":
+            return self.memory.has_inference(id_)
+        return self.memory.has_episode(id_)
+
+    async def find_waiting(
+        self, level: Level, ids: Sequence[str], *, row: bool = False
+    ) -> tuple[dict[str, FoundRow | None], bool]:
+        found: dict[str, FoundRow | None] = {}
+        complete = True
+        for start in range(0, len(ids), FIND_IDS):
+            some = list(ids[start : start + FIND_IDS])
+            wanted = {
+                "inferences": some if level == "inference" else [],
+                "episodes": some if level == "episode" else [],
+            }
+            question: dict[str, Any] = {"find": wanted}
+            if row:
+                question["row"] = True
+            answer = await self.link.ask(question, FIND_S)
+            if answer is None:
+                return found, False
+            complete = complete and answer["complete"] is True
+            for id_, entry in answer["found"].items():
+                found[id_] = FoundRow(entry[0], orjson.loads(entry[1])) if row else None
+        return found, complete
 
     def has_room(self) -> bool:
         """Whether the next inference can be recorded, as far as can be told now."""
@@ -228,3 +269,28 @@ class SpoolRecorder:
     def close(self) -> None:
         self.link.close()
         self.writer.close()
+        if self.feedback is not None:
+            self.feedback.close()
+
+    def _check(self, reserve: Callable[[], None]) -> None:
+        if not self.required:
+            return
+        try:
+            reserve()
+        except SpoolFull as error:
+            if not self.full:
+                log.error("requests are refused, because they cannot be recorded: %s", error)
+            self.full = True
+            raise ObservabilityUnavailable(
+                f"Recording is required (`gateway.observability.enabled = true`), and there is no "
+                f"room for it: {error}"
+            ) from None
+        self.full = False
+
+    def _drop(self, what: str, error: Exception) -> None:
+        self.full = isinstance(error, SpoolFull)
+        self.dropped += 1
+        now = time.monotonic()
+        if now - self._logged_at >= LOG_EVERY_S:
+            self._logged_at = now
+            log.error("%s is not recorded (%d so far): %s", what, self.dropped, error)

@@ -15,6 +15,8 @@ import orjson
 SPOOL_LIMIT_BYTES = 10 * 1024**3
 """What the spool of one gateway holds at most, all workers together."""
 _MIB = 1024 * 1024
+SEGMENT_BYTES = 16 * _MIB
+"""A segment of inferences."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,8 @@ class Supervisor:
         self.workers: dict[int, Child] = {}
         # What workers count outlives each of them: the memory is ours.
         self.counter_fds: list[int] = []
+        self.memory_fd = -1
+        """The file in which workers remember what they have recorded."""
         self.stopping: asyncio.Event = asyncio.Event()
         self.forced_by: int | None = None
 
@@ -146,6 +148,7 @@ class Supervisor:
         self.shipper = self._spawn_shipper() if self.settings.records else None
         numbers = range(self.settings.workers)
         self.counter_fds = [os.memfd_create(f"counters-{number}") for number in numbers]
+        self.memory_fd = os.memfd_create("recorded")
         for number in numbers:
             self.workers[number] = self._spawn_worker(number)
         database = "not recording"
@@ -181,10 +184,12 @@ class Supervisor:
             "settings": self.settings.to_json(),
             "listen-fd": fd,
             "counter-fds": ",".join(map(str, self.counter_fds)),
+            "memory-fd": self.memory_fd,
             "number": number,
         }
         module = "tensorzero.server.worker"
-        return self._spawn("worker", module, options, self.config.captured, fd, *self.counter_fds)
+        fds = (fd, *self.counter_fds, self.memory_fd)
+        return self._spawn("worker", module, options, self.config.captured, *fds)
 
     def _spawn(
         self, name: str, module: str, options: Mapping[str, str | int], start: bytes, *fds: int

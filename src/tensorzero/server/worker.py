@@ -28,6 +28,7 @@ from tensorzero.api.use_cases import exact_posts, use_case_routes
 from tensorzero.config.config import Config
 from tensorzero.config.errors import ConfigErrors
 from tensorzero.config.load import load_captured
+from tensorzero.gateway.feedback_targets import FeedbackTargets
 from tensorzero.gateway.metrics import Metrics
 from tensorzero.gateway.object_store import ConfiguredStore, open_store
 from tensorzero.gateway.recorder import NullRecorder, Recorder
@@ -36,10 +37,11 @@ from tensorzero.models.embedding import EmbeddingTable
 from tensorzero.models.table import ModelTable
 from tensorzero.providers.base import ProviderContext, upstream_hosts
 from tensorzero.server.database_reads import DatabaseReads, open_reads
+from tensorzero.server.feedback_spool import FeedbackSpool
 from tensorzero.server.logs import set_up_logs
 from tensorzero.server.parent import report, watch_parent
 from tensorzero.server.recording import ShipperLink, SpoolRecorder
-from tensorzero.server.settings import SPOOL_LIMIT_BYTES, Settings
+from tensorzero.server.settings import SEGMENT_BYTES, SPOOL_LIMIT_BYTES, Settings
 from tensorzero.types.errors import GatewayError
 from tensorzero.version import VERSION
 from tzcore.client import Pool
@@ -47,6 +49,7 @@ from tzcore.http1 import Limits, make_protocol
 from tzcore.http1_plain import plain_protocol
 from tzcore.metrics import Counters
 from tzcore.spool import SpoolFull, Writer
+from tzcore.targets import TargetMemory
 from tzcore.uuid7 import uuid7
 
 # By its full name: this module runs as ``__main__``.
@@ -78,8 +81,41 @@ class Parts:
     app: App
 
 
-def _assemble(settings: Settings, config: Config, counter_fds: Sequence[int], number: int) -> Parts:
-    """Wire it all up. ``counter_fds``: the files of figures of all workers, ours at ``number``.
+def _open_spool(settings: Settings, memory_fd: int, *, required: bool) -> SpoolRecorder:
+    """A folder of our own, and the link to the shipper. Raises ``SpoolFull`` and ``OSError``."""
+    root = Path(settings.spool_dir)
+    keep_free_bytes = settings.keep_free_bytes()
+
+    def make(folder: str, segment_bytes: int) -> Writer:
+        return Writer(
+            str(root / folder),
+            segment_bytes=segment_bytes,
+            limit_bytes=SPOOL_LIMIT_BYTES,
+            keep_free_bytes=keep_free_bytes,
+        )
+
+    name = uuid7()
+    link = ShipperLink(settings.control_socket, name)
+    recorder = SpoolRecorder(
+        make(name, SEGMENT_BYTES),
+        link,
+        required=required,
+        feedback=FeedbackSpool(name, make),
+        memory=TargetMemory(memory_fd),
+    )
+    link.start()
+    return recorder
+
+
+def _assemble(
+    settings: Settings,
+    config: Config,
+    counter_fds: Sequence[int],
+    memory_fd: int,
+    number: int,
+) -> Parts:
+    """Wire it all up. ``counter_fds``: the files of figures of all workers, ours at ``number``;
+    ``memory_fd``: the file of what all have recorded lately.
 
     Raises ``SpoolFull`` and ``OSError``.
     """
@@ -95,15 +131,7 @@ def _assemble(settings: Settings, config: Config, counter_fds: Sequence[int], nu
     spool: SpoolRecorder | None = None
     recorder: Recorder = NullRecorder()
     if settings.records:
-        name = uuid7()
-        writer = Writer(
-            str(Path(settings.spool_dir) / name),
-            limit_bytes=SPOOL_LIMIT_BYTES,
-            keep_free_bytes=settings.keep_free_bytes(),
-        )
-        link = ShipperLink(settings.control_socket, name)
-        spool = SpoolRecorder(writer, link, required=observability.enabled is True)
-        link.start()
+        spool = _open_spool(settings, memory_fd, required=observability.enabled is True)
         recorder = spool
     store, decided = _store(config, settings)
     reads = DatabaseReads(open_reads(settings), spool)
@@ -116,6 +144,8 @@ def _assemble(settings: Settings, config: Config, counter_fds: Sequence[int], nu
         store=store,
         store_decided=decided,
         reads=reads,
+        # A client of its own: long queries of others do not hold feedback up.
+        feedback_targets=FeedbackTargets(DatabaseReads(open_reads(settings), spool), recorder),
         metrics=Metrics(Counters(own_fd), config.gateway.latency_overhead_buckets),
         waits_for_database=observability.waits_for_database,
     )
@@ -176,6 +206,7 @@ async def serve(
     listener: socket.socket,
     ready_fd: int,
     counter_fds: Sequence[int],
+    memory_fd: int,
     number: int,
 ) -> int:
     """Serve, once the supervisor says so, until told to stop; then finish what is running.
@@ -188,7 +219,7 @@ async def serve(
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     parent = watch_parent(stopping.set)
     try:
-        parts = _assemble(settings, config, counter_fds, number)
+        parts = _assemble(settings, config, counter_fds, memory_fd, number)
         await parts.models.start()
     except (SpoolFull, OSError, GatewayError) as error:
         report(ready_fd, {"error": f"a worker cannot start: {error}"})
@@ -256,6 +287,7 @@ def main() -> None:
     parser.add_argument("--listen-fd", type=int, required=True)
     parser.add_argument("--ready-fd", type=int, required=True)
     parser.add_argument("--counter-fds", required=True)
+    parser.add_argument("--memory-fd", type=int, required=True)
     parser.add_argument("--number", type=int, required=True)
     arguments = parser.parse_args()
     settings = Settings.from_json(arguments.settings)
@@ -270,7 +302,10 @@ def main() -> None:
         raise SystemExit(1) from None
     try:
         fds = [int(fd) for fd in arguments.counter_fds.split(",")]
-        service = serve(settings, config, listener, arguments.ready_fd, fds, arguments.number)
+        service = serve(
+            *(settings, config, listener, arguments.ready_fd),
+            *(fds, arguments.memory_fd, arguments.number),
+        )
         raise SystemExit(uvloop.run(service))
     except Exception:
         log.exception("a worker ends on an unexpected error")

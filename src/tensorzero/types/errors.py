@@ -247,6 +247,14 @@ class UnknownVariant(GatewayError):
         super().__init__(f"Unknown variant: {name}", name=name)
 
 
+class UnknownMetric(GatewayError):
+    kind = "UnknownMetric"
+    status = 404
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Unknown metric: {name}", name=name)
+
+
 class UnknownModel(GatewayError):
     kind = "UnknownModel"
 

@@ -18,6 +18,7 @@ import uvloop
 from harness import inference, until
 from test_rhythm import Sink
 
+from tensorzero.gateway.recorder import FoundRow
 from tensorzero.server import recording
 from tensorzero.server.adoption import Adoption
 from tensorzero.server.control import Control
@@ -183,17 +184,21 @@ def test_questions(make: Make, root: Path, socket: str) -> None:
         worker = Worker(root, socket)
         rows = inference("f")
         id_ = orjson.loads(rows[0][1])["id"]
-        assert await worker.link.contains(id_) is False  # not connected yet: nobody is asked
+        find = worker.recorder.find_waiting
+        assert await find("inference", [id_]) == ({}, False)  # not connected: nobody is asked
         await until(lambda: worker.link._transport is not None)
         worker.recorder.append(rows)
-        assert await worker.link.contains(id_) is True
-        assert await worker.link.contains("0" * 36) is False
+        assert await find("inference", [id_, "0" * 36]) == ({id_: None}, True)
+        assert await find("episode", [id_]) == ({}, True)
+        row = orjson.loads(rows[0][1])
+        found, _ = await find("episode", [row["episode_id"]], row=True)
+        assert found == {row["episode_id"]: FoundRow("ChatInference", row)}
         status = await worker.link.ask({"status": True}, 10)
         assert status is not None
         assert (status["waiting_rows"], status["quarantined"]) == (2, 0)
         sink.hold.set()
         await worker.recorder.flushed(worker.recorder.append(inference("f")))
-        assert await worker.link.contains(id_) is False
+        assert await find("inference", [id_]) == ({}, True)
         worker.recorder.close()
 
     run(shipper, socket, script)

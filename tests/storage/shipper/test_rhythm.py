@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import pytest
@@ -200,22 +201,21 @@ def test_ids_on_their_way_are_found(make: Make, root: Path) -> None:
     writer = Writer(str(root / "w"), segment_bytes=8 * 1024)
     frames = [inference("f") for _ in range(20)]
     append(writer, frames)
-    ids = [orjson.loads(frame[0][1])["id"].encode() for frame in frames]
+    ids = [orjson.loads(frame[0][1])["id"] for frame in frames]
+    episodes = [orjson.loads(frame[0][1])["episode_id"] for frame in frames]
+    # What a client writes into its texts and tags is no id of a row.
+    other = str(uuid4())
+    spoof = {"id": other, "x": f'","episode_id":"{other}"'}
+    append(writer, [inference("f", tags=spoof, input=f'{{"id":"{other}"}}')])
     shipper = make(Sink())
 
     async def main() -> None:
-        assert await shipper.contains(ids[0])
-        assert await shipper.contains(ids[-1])
-        assert not await shipper.contains(b"0" * 36)
-        assert await shipper.waiting_rows() == (40, True)
+        found = await shipper.find([ids[0], ids[-1], other], [episodes[3], other, ids[1]])
+        assert set(found.rows) == {ids[0], ids[-1], episodes[3]}
+        assert found.rows[ids[0]] == ("ChatInference", frames[0][0][1])
+        assert found.complete
+        assert await shipper.waiting_rows() == (42, True)
         assert await shipper.drain(20) == 0
-        assert not await shipper.contains(ids[0])
-        assert not await shipper.contains(ids[-1])
+        assert not (await shipper.find(ids, episodes)).rows
 
     asyncio.run(main())
-
-
-def test_counting_what_waits_ends_in_time(make: Make, root: Path) -> None:
-    append(Writer(str(root / "w")), [inference("f") for _ in range(20)])
-    rows, complete = make(Sink()).spool.waiting_rows(within_s=-1.0)
-    assert (rows, complete) == (0, False)

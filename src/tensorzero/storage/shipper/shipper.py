@@ -19,6 +19,7 @@ from tensorzero.storage.shipper.quarantine import Quarantine
 from tensorzero.storage.shipper.sink import RowSink
 from tensorzero.storage.shipper.spool import SpoolReader
 from tensorzero.storage.shipper.state import State, StateFile
+from tensorzero.storage.shipper.waiting_inferences import FoundInferences, find_inferences
 from tensorzero.storage.spool.directory import Position
 
 log = logging.getLogger(__name__)
@@ -170,9 +171,13 @@ class Shipper:
             return False
         return True
 
-    async def contains(self, text: bytes) -> bool:
-        """Whether a row that is not in the database yet holds ``text`` (an id)."""
-        return await asyncio.to_thread(self.spool.contains, text)
+    async def find(
+        self, inference_ids: Collection[str], episode_ids: Collection[str]
+    ) -> FoundInferences:
+        """Which of these inferences and episodes have rows that are not in the database yet."""
+        return await asyncio.to_thread(
+            find_inferences, self.root, dict(self.spool.shipped), inference_ids, episode_ids
+        )
 
     async def waiting_rows(self) -> tuple[int, bool]:
         """Rows that are not in the database yet, and whether all of them were counted."""

@@ -8,7 +8,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tensorzero.storage.shipper.batch import Batch, Range
+from tensorzero.storage.shipper.batch import Batch, Limits, Range
+from tensorzero.storage.shipper.held_feedback import HeldFeedback
 from tensorzero.storage.spool.directory import (
     Position,
     WriterDirectory,
@@ -20,57 +21,92 @@ from tensorzero.storage.spool.segment import Segment
 
 log = logging.getLogger(__name__)
 
-_LOOK_BACK_BYTES = 64 * 1024 * 1024
-
 
 class SpoolReader:
     """Where each writer's segments have been read up to, in memory.
 
     ``gather`` reads what is new behind that; ``rewind`` goes back to what has been shipped.
+    Feedback that it has read may be held for a while (``held_feedback``).
     """
 
     def __init__(self, root: Path, shipped: dict[str, Position]) -> None:
         self.root = root
         self.shipped = dict(shipped)
         self.read = dict(shipped)
+        self._held: HeldFeedback | None = None
 
     def rewind(self) -> None:
         """Forget what was read and not shipped."""
         self.read = dict(self.shipped)
+        self._held = None
 
     def gather(self, batch: Batch) -> bool:
         """Add what is committed and unread, as much as the batch takes; tells whether there was
         anything. A writer whose files cannot be read is left out; the others go on."""
         before = len(batch.ranges), batch.frames
-        for directory in writer_directories(self.root):
+        if self._held is None:
+            self._held = self._hold_feedback(batch.limits)
+        held = self._held
+        unreadable = []
+        # Listed after feedback was read: a writer that begins in between may have its target.
+        writers = [entry for entry in writer_directories(self.root) if not entry.feedback]
+        for directory in writers:
             if batch.full:
                 break
             try:
-                self._gather_from(directory, batch)
+                at_end = self._gather_from(directory, batch)
             except OSError as error:
                 log.error("the spool folder %s cannot be read: %s", directory.path, error)
+                unreadable.append(directory.name)
+                continue
+            if held is not None:
+                position = self.read.get(directory.name, Position(0))
+                held.has_read(directory.name, position, at_end=at_end)
+        if held is not None:
+            held.keep_only(directory.name for directory in writers)
+            if held.ready(unreadable):
+                held.join(batch)
+                self._held = None
         return (len(batch.ranges), batch.frames) != before
 
-    def _gather_from(self, directory: WriterDirectory, batch: Batch) -> None:
+    def _hold_feedback(self, limits: Limits) -> HeldFeedback | None:
+        """Read what there is of feedback; what joins a batch late must not be too much."""
+        batch = Batch(Limits(limits.frames // 4 + 1, limits.size // 4, limits.rows))
+        directories = writer_directories(self.root)
+        for directory in directories:
+            if directory.feedback and not batch.full:
+                try:
+                    self._gather_from(directory, batch)
+                except OSError as error:
+                    log.error("the spool folder %s cannot be read: %s", directory.path, error)
+        if not batch.ranges:
+            return None
+        directories = writer_directories(self.root)
+        return HeldFeedback.before(batch, [entry for entry in directories if not entry.feedback])
+
+    def _gather_from(self, directory: WriterDirectory, batch: Batch) -> bool:
+        """Tells whether there was nothing more to take at some moment of this call."""
         # In this order: a writer that is gone by now has made no segment after this.
         abandoned = directory.abandoned()
         numbers = directory.segments()
         position = self.read.get(directory.name, Position(0))
         for number in numbers:
             if batch.full:
-                return
+                return False
             if number < position.segment:
                 continue
             start = position.offset if number == position.segment else Position(number).offset
             final = abandoned or number != numbers[-1]
-            position = self._take(directory, batch, number, start, final)
+            position, full = self._take(directory, batch, number, start, final)
             self.read[directory.name] = position
             if position.segment == number:
-                return
+                return not full
+        return abandoned
 
     def _take(
         self, directory: WriterDirectory, batch: Batch, number: int, start: int, final: bool
-    ) -> Position:
+    ) -> tuple[Position, bool]:
+        """Where to go on, and whether the batch took no more."""
         path = directory.segment_path(number)
         limits = batch.limits
         try:
@@ -83,7 +119,7 @@ class SpoolReader:
                     max_bytes=limits.size - batch.size,
                 )
         except FileNotFoundError:
-            return Position(number + 1)
+            return Position(number + 1), False
         batch.frames += taken.frames
         batch.size += taken.size
         batch.damage += [(path, damage) for damage in taken.damage]
@@ -98,7 +134,7 @@ class SpoolReader:
                 last.end, last.ended = taken.end, taken.ended
             else:
                 batch.ranges.append(found)
-        return found.after
+        return found.after, taken.full
 
     def rebuild(self, ranges: Sequence[Range]) -> Batch:
         """The batch of written-down ranges again. A segment that is gone is left out."""
@@ -187,25 +223,6 @@ class SpoolReader:
                 rows += found
                 complete = complete and counted
         return rows, complete
-
-    def contains(self, text: bytes) -> bool:
-        """Whether an unshipped row holds ``text`` (an id); looks at each writer's newest 64 MB."""
-        for directory in writer_directories(self.root):
-            position = self.shipped.get(directory.name, Position(0))
-            left = _LOOK_BACK_BYTES
-            for number in reversed(directory.segments()):
-                if number < position.segment or left <= 0:
-                    break
-                start = position.offset if number == position.segment else 0
-                try:
-                    with Segment(directory.segment_path(number)) as segment:
-                        data = os.pread(segment.fd, segment.size - start, start)
-                except OSError:
-                    continue
-                if text in data:
-                    return True
-                left -= len(data)
-        return False
 
     def _advance(self, positions: dict[str, Position], ranges: Sequence[Range]) -> None:
         for entry in ranges:

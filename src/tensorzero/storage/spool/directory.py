@@ -11,6 +11,9 @@ from pathlib import Path
 
 from tzcore.spool import HEADER_BYTES, LOCK_NAME, NEXT_NAME, SPARE_NAME
 
+FEEDBACK_SUFFIX = ".feedback"
+"""Ends the names of folders that hold feedback: it is read apart from inferences."""
+
 _UNFINISHED_S = 60.0
 
 
@@ -51,6 +54,7 @@ class WriterDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = path.name
+        self.feedback = path.name.endswith(FEEDBACK_SUFFIX)
 
     def segments(self) -> list[int]:
         """Numbers of the segments that are there, ascending."""

@@ -7,6 +7,7 @@ import pytest
 from config.folder import Folder, chat, provider
 from providers.gcp_account import key_file
 from tensorzero.config.credentials import (
+    Credential,
     DynamicCredential,
     FallbackCredential,
     FileCredential,
@@ -15,6 +16,8 @@ from tensorzero.config.credentials import (
     StaticCredential,
 )
 from tensorzero.types.errors import ApiKeyMissing, ConfigError
+from upstream.scripted import Script, ScriptedServer, Seen
+from upstream.scripted import answer as scripted_answer
 
 ACCOUNT = key_file()
 SIMPLE = (
@@ -272,6 +275,7 @@ def test_gcp_shorthands(folder: Folder) -> None:
 
 
 AWS = "type='aws_bedrock'\nmodel_id='x'\n"
+FAR_FROM_AWS = {"AWS_EC2_METADATA_DISABLED": "true"}
 
 
 @pytest.mark.parametrize(
@@ -325,7 +329,9 @@ AWS = "type='aws_bedrock'\nmodel_id='x'\n"
     ],
 )
 def test_a_fault_in_aws_keys(folder: Folder, keys: str, text: str) -> None:
-    error = folder.error(provider(AWS + keys), environ={"A": "a", "HOME": str(folder.path)})
+    error = folder.error(
+        provider(AWS + keys), environ=dict(FAR_FROM_AWS, A="a", HOME=str(folder.path))
+    )
     assert error.startswith("models.m.providers.p") and text in error
     assert "1234567" not in error
 
@@ -350,3 +356,53 @@ def test_aws_regions_and_keys(folder: Folder) -> None:
     )
     deprecated = [line for line in config.warnings if "Deprecation Warning" in line]
     assert len(deprecated) == 1 and 'region = "sdk"' in deprecated[0]
+
+
+def test_the_region_of_an_instance(folder: Folder) -> None:
+    """Where neither environment nor profile name one, the machine's own metadata does."""
+
+    def script(seen: Seen) -> Script:
+        if seen.line.startswith("PUT"):
+            return scripted_answer(b"a-metadata-token")
+        assert seen.line.split()[1] == "/latest/meta-data/placement/availability-zone/"
+        return scripted_answer(b"eu-west-3b")
+
+    server = ScriptedServer(script).in_thread()
+    environ = {
+        "HOME": str(folder.path),
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT": server.url.removesuffix("/v1"),
+    }
+    config = folder.load(provider(f"{AWS}region = 'sdk'"), environ=environ)
+    assert config.models["m"].providers[0].options["region"] == "eu-west-3"
+
+
+def test_the_bearer_key_of_the_environment(folder: Folder) -> None:
+    """Only where nothing is configured, and only for Bedrock."""
+
+    def keys(more: str, text: str = AWS, token: str = "b") -> dict[str, Credential]:
+        environ = {"AWS_BEARER_TOKEN_BEDROCK": token, "A": "a"}
+        config = folder.load(provider(f"{text}region = 'r'\n{more}"), environ=environ)
+        return dict(config.models["m"].providers[0].credentials)
+
+    assert keys("") == {"api_key": StaticCredential("b")}
+    assert keys("", token="") == {}
+    assert keys("api_key = 'env::A'") == {"api_key": StaticCredential("a")}
+    assert keys("api_key = 'dynamic::k'") == {"api_key": DynamicCredential("k")}
+    for kind in ("env::A", "dynamic::k", "sdk"):
+        found = keys(f"access_key_id = '{kind}'\nsecret_access_key = '{kind}'")
+        assert set(found) == {"access_key_id", "secret_access_key"}
+    sagemaker = (
+        "type='aws_sagemaker'\nendpoint_name='e'\nmodel_name='m'\nhosted_provider='openai'\n"
+    )
+    assert keys("", sagemaker) == {}
+
+
+def test_a_dynamic_endpoint_with_keys_of_ours_warns_twice(folder: Folder) -> None:
+    own = "access_key_id='env::A'\nsecret_access_key='env::A'"
+    theirs = "access_key_id='dynamic::a'\nsecret_access_key='dynamic::b'"
+    for keys, loud in (("", True), (own, True), (theirs, False)):
+        text = f"{AWS}region='r'\nendpoint_url='dynamic::place'\n{keys}"
+        config = folder.load(provider(text), environ={"A": "a"})
+        warnings = "\n".join(config.warnings)
+        assert "callers choose where the call goes to" in warnings
+        assert ("a credential of yours" in warnings) is loud

@@ -137,6 +137,7 @@ EMBEDDING_SHORTHANDS = ("openai::", "openrouter::")
 SERVED_PROVIDERS = frozenset(
     {
         "aws_bedrock",
+        "aws_sagemaker",
         "azure",
         "deepseek",
         "fireworks",

@@ -91,13 +91,14 @@ def _region(
     if region is None:
         table.error(
             f"Failed to determine AWS region for `{type_name}`: neither `AWS_REGION`, "
-            "`AWS_DEFAULT_REGION` nor the AWS profile names one"
+            "`AWS_DEFAULT_REGION`, the AWS profile nor the metadata of this instance names one"
         )
     return region
 
 
 def sdk_region(environ: Mapping[str, str]) -> str | None:
-    """The region of the environment, else of the profile in the shared AWS files."""
+    """The region of the environment, else of the profile in the shared AWS files, else that of
+    the machine, if it is one of Amazon's."""
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         if environ.get(name):
             return environ[name]
@@ -117,7 +118,26 @@ def sdk_region(environ: Mapping[str, str]) -> str | None:
         region = parser.get(name, "region", fallback="").strip()
         if region:
             return region
-    return None
+    return _instance_region(environ)
+
+
+def _instance_region(environ: Mapping[str, str]) -> str | None:
+    """What the instance's metadata says; asked for a second at most."""
+    from botocore.exceptions import BotoCoreError  # only those who need it wait for its import
+    from botocore.utils import InstanceMetadataRegionFetcher
+
+    place = environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT")
+    try:
+        fetcher = InstanceMetadataRegionFetcher(
+            timeout=1,
+            num_attempts=1,
+            env=dict(environ),
+            config={"ec2_metadata_service_endpoint": place} if place else None,
+        )
+        region: str | None = fetcher.retrieve_region()
+    except (BotoCoreError, OSError, ValueError):
+        return None
+    return region
 
 
 def _endpoint(

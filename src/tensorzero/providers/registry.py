@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from tensorzero.config.model import EmbeddingProviderConfig, ProviderConfig
 from tensorzero.providers.aws_bedrock import BedrockProvider
+from tensorzero.providers.aws_sagemaker import SagemakerProvider
 from tensorzero.providers.azure import AzureProvider
 from tensorzero.providers.base import EmbeddingProvider, Provider, ProviderContext
 from tensorzero.providers.deepseek import DeepSeekProvider
@@ -36,6 +37,7 @@ from tensorzero.providers.xai import XAIProvider
 
 PROVIDERS: dict[str, Callable[[ProviderContext, ProviderConfig], Provider]] = {
     "aws_bedrock": BedrockProvider,
+    "aws_sagemaker": SagemakerProvider,
     "azure": AzureProvider,
     "deepseek": DeepSeekProvider,
     "fireworks": FireworksProvider,

@@ -38,7 +38,7 @@ def wait_for_line(gateway: Gateway, text: str) -> str:
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     extra = '[models.m]\nrouting = ["p"]\n[models.m.providers.p]\ntype = "anthropic"\n'
-    extra += 'model_name = "x"\n'
+    extra += 'model_name = "x"\nbeta_structured_outputs = true\n'
     env = {
         "ANTHROPIC_API_KEY": SECRET,
         "OPENAI_API_KEY": SECRET,

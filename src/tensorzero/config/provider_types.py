@@ -136,11 +136,13 @@ EMBEDDING_SHORTHANDS = ("openai::", "openrouter::")
 
 SERVED_PROVIDERS = frozenset(
     {
+        "anthropic",
         "aws_bedrock",
         "aws_sagemaker",
         "azure",
         "deepseek",
         "fireworks",
+        "gcp_vertex_anthropic",
         "gcp_vertex_gemini",
         "google_ai_studio_gemini",
         "groq",

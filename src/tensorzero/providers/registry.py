@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tensorzero.config.model import EmbeddingProviderConfig, ProviderConfig
+from tensorzero.providers.anthropic import AnthropicProvider
 from tensorzero.providers.aws_bedrock import BedrockProvider
 from tensorzero.providers.aws_sagemaker import SagemakerProvider
 from tensorzero.providers.azure import AzureProvider
@@ -21,6 +22,7 @@ from tensorzero.providers.embeddings import (
     OpenRouterEmbeddings,
 )
 from tensorzero.providers.fireworks import FireworksProvider
+from tensorzero.providers.gcp_vertex_anthropic import GCPVertexAnthropicProvider
 from tensorzero.providers.gcp_vertex_gemini import GCPVertexGeminiProvider
 from tensorzero.providers.google_ai_studio_gemini import GoogleAIStudioGeminiProvider
 from tensorzero.providers.groq import GroqProvider
@@ -36,11 +38,13 @@ from tensorzero.providers.vllm import VLLMProvider
 from tensorzero.providers.xai import XAIProvider
 
 PROVIDERS: dict[str, Callable[[ProviderContext, ProviderConfig], Provider]] = {
+    "anthropic": AnthropicProvider,
     "aws_bedrock": BedrockProvider,
     "aws_sagemaker": SagemakerProvider,
     "azure": AzureProvider,
     "deepseek": DeepSeekProvider,
     "fireworks": FireworksProvider,
+    "gcp_vertex_anthropic": GCPVertexAnthropicProvider,
     "gcp_vertex_gemini": GCPVertexGeminiProvider,
     "google_ai_studio_gemini": GoogleAIStudioGeminiProvider,
     "groq": GroqProvider,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from tensorzero.types.model import ModelRequest
 from tensorzero.types.params import ChatCompletionParams
@@ -10,23 +11,24 @@ from tensorzero.types.schema import JSONSchema
 
 MAX_TAILS = 256
 
+Tail = TypeVar("Tail")
+Key = tuple[int, bool, str, str, int]
 
-class Tails:
+
+class Tails(Generic[Tail]):
     """Tails of calls without tools, by what they are made of; ``build`` makes one.
 
     Sets of parameters and schemas are told apart by identity.
     """
 
-    def __init__(self, build: Callable[[ModelRequest], bytes]) -> None:
+    def __init__(self, build: Callable[[ModelRequest], Tail]) -> None:
         self._build = build
         # The objects are kept with the tail, so that their ids stay theirs.
-        self._made: dict[
-            tuple[int, str, int], tuple[bytes, ChatCompletionParams, JSONSchema | None]
-        ] = {}
+        self._made: dict[Key, tuple[Tail, ChatCompletionParams, JSONSchema | None]] = {}
 
-    def get(self, request: ModelRequest) -> bytes:
+    def get(self, request: ModelRequest) -> Tail:
         params, schema = request.params, request.output_schema
-        key = (id(params), request.json_mode, id(schema))
+        key = (id(params), request.stream, request.function_type, request.json_mode, id(schema))
         made = self._made.get(key)
         if made is None:
             made = (self._build(request), params, schema)

@@ -8,7 +8,7 @@ from cli.command import tensorzero
 from tensorzero.version import VERSION
 
 TOPICS = {
-    "": ["gateway", "check", "query", "export", "prune", "--version", "exit status"],
+    "": ["gateway", "check", "doctor", "query", "export", "prune", "--version", "exit status"],
     "gateway": [
         *("--config-file", "--default-config", "--bind-address", "--workers", "--data-dir"),
         *("--log-format", "--validate-and-exit", "--run-clickhouse-migrations"),
@@ -17,6 +17,7 @@ TOPICS = {
         *("default: 0.0.0.0:3000", "default: 1", "default: ./data", "default: pretty"),
     ],
     "check": ["--config-file", "--no-credentials", "exit status"],
+    "doctor": ["--config-file", "--model", "--yes", "default: all", "exit status"],
     "query": [
         *("--data-dir", "--format", "TENSORZERO_CLICKHOUSE_URL", "./data", "FORMAT"),
         *("jsonl", "parquet", "Vertical", "exit status"),

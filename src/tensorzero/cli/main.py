@@ -1,4 +1,4 @@
-"""``tensorzero gateway | check | query | export | prune``."""
+"""``tensorzero gateway | check | doctor | query | export | prune``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 
-from tensorzero.cli import check, export, gateway, prune, query
+from tensorzero.cli import check, doctor, export, gateway, prune, query
 from tensorzero.server.logs import place_of
 from tensorzero.version import VERSION
 
@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"tensorzero {VERSION}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (gateway, check, query, export, prune):
+    for module in (gateway, check, doctor, query, export, prune):
         module.add_to(commands)
     return top
 

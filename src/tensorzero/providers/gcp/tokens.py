@@ -80,7 +80,7 @@ class TokenCache:
                 self.held = None
                 return None
             if now - self._tried >= PAUSE_S:
-                self._renew()
+                self._renew().add_done_callback(_report)
         return held
 
     async def token(self) -> Token:
@@ -108,7 +108,6 @@ class TokenCache:
         if self._renewal is None or self._renewal.done():
             self._tried = time.monotonic()
             self._renewal = asyncio.create_task(self._fetch())
-            self._renewal.add_done_callback(_report)
         return self._renewal
 
     async def _fetch(self) -> Token:
@@ -123,6 +122,7 @@ class TokenCache:
 
 
 def _report(renewal: asyncio.Task[Token]) -> None:
+    """Say what went wrong where nobody waits for it."""
     if renewal.cancelled():
         return
     error = renewal.exception()

@@ -18,11 +18,14 @@ from tensorzero.storage.database.connection_file import read_connection
 CHAT = ("pages", "metrics", "episodes", "tags", "times", "search", "demos", "shapes", "odd", "old")
 JSON = ("pages_json", "demos_json", "old_json")
 
+ODD = """it"s \\ odd {p0:String} --"""
+"""The name of a function; TOML's literal strings have no apostrophe."""
+
 CONFIG = (
     """
 [object_storage]
 type = "filesystem"
-path = "%s"
+path = "%(files)s"
 
 [metrics.score]
 type = "float"
@@ -40,6 +43,12 @@ optimize = "max"
 type = "boolean"
 level = "episode"
 optimize = "max"
+
+[functions.'%(odd)s']
+type = "chat"
+[functions.'%(odd)s'.variants.v]
+type = "chat_completion"
+model = "dummy::text"
 
 [tools.weather]
 description = "Weather"
@@ -81,7 +90,7 @@ def write_config(folder: Path) -> Path:
         (folder / name).write_text(text)
     (folder / "files").mkdir()
     path = folder / "tensorzero.toml"
-    path.write_text(CONFIG % (folder / "files"))
+    path.write_text(CONFIG % {"files": folder / "files", "odd": ODD})
     return path
 
 
@@ -110,6 +119,22 @@ def text_input(text: str) -> str:
 
 def text_output(text: str) -> str:
     return orjson.dumps([{"type": "text", "text": text}]).decode()
+
+
+def row(function: str, inference_id: str, **columns: Any) -> dict[str, Any]:
+    """A row of ``ChatInference``."""
+    return {
+        "id": inference_id,
+        "function_name": function,
+        "variant_name": "v",
+        "episode_id": id_at("2026-01-01T00:00:00"),
+        "input": text_input("in"),
+        "output": text_output("out"),
+        "inference_params": '{"chat_completion":{}}',
+        "tags": {},
+        "extra_body": "[]",
+        **columns,
+    }
 
 
 class Recorded:
@@ -142,7 +167,7 @@ class Recorded:
 
     def chat(self, function: str, *ids: str, **columns: Any) -> list[str]:
         """Rows of ``ChatInference``; returns the ids, newest first."""
-        self._record("ChatInference", function, ids, {"output": text_output("out")}, columns)
+        self._record("ChatInference", function, ids, {}, columns)
         return newest_first(ids)
 
     def json(self, function: str, *ids: str, **columns: Any) -> list[str]:
@@ -163,22 +188,7 @@ class Recorded:
         own: dict[str, Any],
         columns: dict[str, Any],
     ) -> None:
-        rows = [
-            {
-                "id": inference_id,
-                "function_name": function,
-                "variant_name": "v",
-                "episode_id": id_at("2026-01-01T00:00:00"),
-                "input": text_input("in"),
-                "inference_params": '{"chat_completion":{}}',
-                "tags": {},
-                "extra_body": "[]",
-                **own,
-                **columns,
-            }
-            for inference_id in ids
-        ]
-        self.insert(table, *rows)
+        self.insert(table, *(row(function, one, **own, **columns) for one in ids))
 
     def feedback(
         self, metric: str, target: str, value: bool | float, at: str | None = None

@@ -11,11 +11,17 @@ import orjson
 import pytest
 
 from providers.calls import MODEL_INFERENCE_ID, Outcome, assistant, call, request, user
+from tensorzero.config.credentials import NoCredential
+from tensorzero.config.model import ProviderConfig
 from tensorzero.functions.merge import StreamMerger
+from tensorzero.providers.base import ProviderContext
+from tensorzero.providers.openai_responses import OpenAIResponsesProvider
+from tensorzero.providers.responses.events import ResponsesReader
 from tensorzero.types.content import Text, Thought, ToolCall, ToolResult, Unknown
 from tensorzero.types.errors import InvalidMessage
 from tensorzero.types.files import File, FileData
 from tensorzero.types.model import (
+    Attempt,
     ModelRequest,
     TextChunk,
     ThoughtChunk,
@@ -31,6 +37,7 @@ from tensorzero.types.tools import (
     ToolCallConfig,
 )
 from tensorzero.types.usage import RawUsage, Usage
+from tzcore.client import Pool
 from upstream.scripted import CLOSE, HANG, STREAM_HEAD, Script, answer, chunk, event, stream
 
 USAGE = {
@@ -548,3 +555,32 @@ def test_a_broken_stream() -> None:
     first, error = ask(request(stream=True), stream(named(EVENTS[9]), end=[CLOSE])).items
     assert first.content == CHUNKS[4]
     assert error.kind == "FatalStreamError"
+
+
+def test_the_short_ways_are_the_general_ways() -> None:
+    config = ProviderConfig("p", "openai", {"model_name": "m"}, NoCredential())
+    context = ProviderContext(Pool(user_agent=b"test"), 1000)
+    provider = OpenAIResponsesProvider(context, config, "http://h/v1")
+    attempt = Attempt("m", "p", MODEL_INFERENCE_ID, {})
+    said_before = [user("a", ToolResult("1", "f", "r")), assistant("b", ToolCall("1", "f", "{}"))]
+    for mode in ("off", "on", "strict"):
+        given = request(
+            *said_before, system="s", json_mode=mode, output_schema=SCHEMA, temperature=0.5
+        )
+        for _ in range(2):  # made, then taken from what was kept
+            plain = provider.plain_body(given, given.messages)
+            assert plain == orjson.dumps(provider.body_for(given, given.messages, {}, attempt))
+    body = response(MESSAGE)
+    assert provider.plain_answer(orjson.dumps(body)) == provider.answer(body, attempt)
+    for other in (
+        response(MESSAGE, MESSAGE),
+        response(REFUSAL),
+        response(REASONING),
+        response(MESSAGE, incomplete_details={"reason": "max_output_tokens"}),
+        response(MESSAGE, error={"message": "no"}),
+        response({**MESSAGE, "role": "user"}),
+    ):
+        assert provider.plain_answer(orjson.dumps(other)) is None
+    data = orjson.dumps(EVENTS[9])
+    reader = ResponsesReader(attempt, discards_unknown=False)
+    assert reader.chunk(data) == reader.any_chunk(data)

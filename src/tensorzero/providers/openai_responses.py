@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import orjson
+
 from tensorzero.config.model import ProviderConfig
 from tensorzero.providers.base import ProviderContext
 from tensorzero.providers.chat_completions.files import goes_by_content
+from tensorzero.providers.chat_completions.plain import PartsByParameters
 from tensorzero.providers.chat_completions.tools import scoped_provider_tools
 from tensorzero.providers.failures import request_id_note
 from tensorzero.providers.files import FileContents
@@ -15,6 +18,7 @@ from tensorzero.providers.http import Answer, HttpProvider, StreamReader, join_a
 from tensorzero.providers.responses.answers import read_answer
 from tensorzero.providers.responses.events import ResponsesReader
 from tensorzero.providers.responses.items import map_items
+from tensorzero.providers.responses.plain import read_plain_answer
 from tensorzero.providers.responses.tools import map_choice, map_tools
 from tensorzero.types.content import Message
 from tensorzero.types.files import File
@@ -48,6 +52,7 @@ class OpenAIResponsesProvider(HttpProvider):
         self.model_name: str = config.options["model_name"]
         self.own_tools: list[Any] = list(config.options.get("provider_tools") or ())
         self.include_reasoning = bool(config.options.get("include_encrypted_reasoning"))
+        self._parts: PartsByParameters[tuple[bytes, bytes]] = PartsByParameters()
         self._url = join_api_base(api_base, "responses")
 
     def url(self, *, stream: bool) -> str:
@@ -102,6 +107,28 @@ class OpenAIResponsesProvider(HttpProvider):
             if getattr(params, name) is not None:
                 log.warning("the Responses API has no `%s`: it is not sent", name)
         return body
+
+    def plain_body(self, request: ModelRequest, messages: list[Message]) -> bytes | None:
+        """The input between two parts that are made once for a set of parameters."""
+        if request.tool_config is not None:
+            return None
+        parts = self._parts.of(request, self._around_input)
+        if parts is None:
+            return None
+        items = map_items(request, messages, {})
+        try:
+            return parts[0] + orjson.dumps(items) + parts[1]
+        except TypeError:  # nested too deep: the general way says so
+            return None
+
+    def _around_input(self, request: ModelRequest) -> tuple[bytes, bytes]:
+        body = self.body(request, [], {})
+        head = orjson.dumps({"model": body.pop("model")})[:-1] + b',"input":'
+        del body["input"]
+        return head, b"," + orjson.dumps(body)[1:]
+
+    def plain_answer(self, body: bytes) -> Answer | None:
+        return read_plain_answer(body)
 
     def answer(self, body: Any, attempt: Attempt) -> Answer:
         return read_answer(body, attempt)

@@ -5,7 +5,7 @@ Whatever is not of the common form is left to the general way.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import orjson
 
@@ -15,9 +15,33 @@ from tensorzero.types.params import ChatCompletionParams
 from tensorzero.types.schema import JSONSchema
 from tzcore.assemble import ChatBody
 
-MAX_TAILS = 256
+MAX_KEPT = 256
 
 Key = tuple[int, bool, str, int]
+Parts = TypeVar("Parts")
+
+
+class PartsByParameters(Generic[Parts]):
+    """What of a body is the same for all calls with a variant's set of parameters, made once."""
+
+    def __init__(self) -> None:
+        # The objects are kept with the parts, so that their ids stay theirs.
+        self._kept: dict[Key, tuple[Parts, ChatCompletionParams, JSONSchema | None]] = {}
+
+    def of(self, request: ModelRequest, make: Callable[[ModelRequest], Parts]) -> Parts | None:
+        """The parts; ``None`` where they are nested too deep to be written."""
+        params, schema = request.params, request.output_schema
+        key = (id(params), request.stream, request.json_mode, id(schema))
+        kept = self._kept.get(key)
+        if kept is None:
+            try:
+                parts = make(request)
+            except TypeError:
+                return None
+            if len(self._kept) >= MAX_KEPT:
+                self._kept.clear()
+            kept = self._kept[key] = (parts, params, schema)
+        return kept[0]
 
 
 class PlainBodies:
@@ -38,8 +62,7 @@ class PlainBodies:
         self._build = build
         self._json_instruction = json_instruction
         self._writer = ChatBody(Text, lists)
-        # The objects are kept with the tail, so that their ids stay theirs.
-        self._tails: dict[Key, tuple[bytes, ChatCompletionParams, JSONSchema | None]] = {}
+        self._tails: PartsByParameters[bytes] = PartsByParameters()
 
     def body(self, request: ModelRequest, messages: list[Message]) -> bytes | None:
         """The whole body, or ``None`` when the call is not of the common form."""
@@ -47,17 +70,10 @@ class PlainBodies:
             return None
         if request.json_mode == "on" and self._json_instruction:
             return None
-        params, schema = request.params, request.output_schema
-        key = (id(params), request.stream, request.json_mode, id(schema))
-        kept = self._tails.get(key)
-        if kept is None:
-            fields = self._build(request, [], {})
-            del fields["messages"]
-            try:
-                tail = orjson.dumps(fields)[1:]
-            except TypeError:  # nested too deep: the general way says so
-                return None
-            if len(self._tails) >= MAX_TAILS:
-                self._tails.clear()
-            kept = self._tails[key] = (tail, params, schema)
-        return self._writer.body(request.system, messages, kept[0])
+        tail = self._tails.of(request, self._make_tail)
+        return None if tail is None else self._writer.body(request.system, messages, tail)
+
+    def _make_tail(self, request: ModelRequest) -> bytes:
+        fields = self._build(request, [], {})
+        del fields["messages"]
+        return orjson.dumps(fields)[1:]

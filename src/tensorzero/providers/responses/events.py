@@ -10,6 +10,7 @@ import orjson
 from tensorzero.providers.chat_completions.answers import as_string
 from tensorzero.providers.http import StreamReader
 from tensorzero.providers.responses.answers import PROVIDER_TYPE, read_usage
+from tensorzero.providers.responses.plain import read_text_delta
 from tensorzero.types.model import (
     Attempt,
     ChunkBlock,
@@ -48,6 +49,11 @@ class ResponsesReader(StreamReader):
         self._current: str | None = None
 
     def chunk(self, event: bytes) -> ProviderChunk | None:
+        text = read_text_delta(event)
+        return self.any_chunk(event) if text is None else self._made([text], event)
+
+    def any_chunk(self, event: bytes) -> ProviderChunk | None:
+        """An event of any form; raises like ``chunk``."""
         try:
             data = orjson.loads(event)
             kind = data["type"]

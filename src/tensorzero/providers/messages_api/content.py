@@ -58,7 +58,8 @@ def _map_blocks(blocks: list[ModelBlock], files: FileContents, vendor: str) -> l
 
 def _tool_use(call: ToolCall) -> Element:
     try:
-        arguments = orjson.loads(call.arguments)
+        # A stream of a call without arguments has no text of them at all.
+        arguments = orjson.loads(call.arguments or "{}")
     except ValueError as error:
         raise BadArguments(f"Error parsing tool call arguments as JSON Value: {error}") from None
     if not isinstance(arguments, dict):

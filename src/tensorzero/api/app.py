@@ -94,7 +94,9 @@ class App:
             return
         path, method = scope["path"], scope["method"]
         post = self.posts.get(path)
-        found = post if post is not None and method == "POST" else self.paths.find(method, path)
+        found: HotRoute | None = post
+        if post is None or method != "POST":
+            found = self.paths.find(method, scope["raw_path"])
         if found is not None:
             await AsgiExchange(scope, receive, send).run(found)
             return
@@ -107,7 +109,7 @@ class App:
         path, method = scope["path"], scope["method"]
         if path in self.posts:
             return Response(status_code=405, headers={"allow": "POST"})
-        allowed = self.paths.methods(path)
+        allowed = self.paths.methods(scope["raw_path"])
         if allowed:
             return Response(status_code=405, headers={"allow": ",".join(allowed)})
         endpoint = self.gets.get(path)

@@ -26,6 +26,7 @@ class Exchange(Protocol):
 
     method: bytes
     path: bytes
+    query: bytes
     body: bytes
     content_encoding: bytes | None
     body_too_large: bool
@@ -62,6 +63,7 @@ class AsgiExchange:
         self._unsent = 0
         self.method: bytes = scope["method"].encode()
         self.path: bytes = scope["raw_path"]
+        self.query: bytes = scope["query_string"]
         self.body = b""
         self.body_too_large = False
         self.received_at = 0.0

@@ -2,41 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
-from starlette.routing import compile_path
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import unquote_to_bytes
 
 from tensorzero.api.exchange import Exchange
 from tensorzero.api.use_case import UseCaseRoute
 
 
 class PathTable:
-    """Finds the handler of a method and a path such as ``/v1/datasets/{name}/datapoints``."""
+    """Finds the handler of a method and a path such as ``/v1/datasets/{name}/datapoints``.
+
+    Paths are taken as they were sent and decoded segment by segment: ``%2F`` belongs to a
+    parameter.
+    """
 
     def __init__(self, routes: Mapping[tuple[str, str], UseCaseRoute], base_path: str) -> None:
         """``routes``: by method and path template, without the base path."""
         methods: dict[str, dict[str, UseCaseRoute]] = {}
         for (method, template), route in routes.items():
             methods.setdefault(base_path + template, {})[method] = route
-        self._paths = [
-            (compile_path(template)[0], by_method) for template, by_method in methods.items()
-        ]
+        self._paths = [(template.split("/"), by_method) for template, by_method in methods.items()]
 
-    def find(self, method: str, path: str) -> Callable[[Exchange], None] | None:
+    def find(self, method: str, raw_path: bytes) -> Callable[[Exchange], None] | None:
         """The handler, with the path's parameters."""
-        for pattern, by_method in self._paths:
-            match = pattern.match(path)
-            if match is not None and method in by_method:
-                return by_method[method].at(match.groupdict())
+        segments = _segments(raw_path)
+        for template, by_method in self._paths:
+            parameters = _match(template, segments)
+            if parameters is not None and method in by_method:
+                return by_method[method].at(parameters)
         return None
 
-    def methods(self, path: str) -> list[str]:
+    def methods(self, raw_path: bytes) -> list[str]:
         """What the path can be asked with; empty where there is no such path."""
+        segments = _segments(raw_path)
         return sorted(
             {
                 method
-                for pattern, by_method in self._paths
-                if pattern.match(path) is not None
+                for template, by_method in self._paths
+                if _match(template, segments) is not None
                 for method in by_method
             }
         )
+
+
+def _segments(raw_path: bytes) -> list[str]:
+    """None for a path that is not UTF-8: it names nothing here."""
+    try:
+        return [unquote_to_bytes(segment).decode() for segment in raw_path.split(b"/")]
+    except UnicodeDecodeError:
+        return []
+
+
+def _match(template: Sequence[str], segments: Sequence[str]) -> dict[str, str] | None:
+    """The parameters, ``None`` when the path is another; a parameter is never empty."""
+    if len(template) != len(segments):
+        return None
+    parameters: dict[str, str] = {}
+    for wanted, segment in zip(template, segments, strict=True):
+        if wanted.startswith("{"):
+            if not segment:
+                return None
+            parameters[wanted[1:-1]] = segment
+        elif wanted != segment:
+            return None
+    return parameters

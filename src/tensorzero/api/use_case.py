@@ -33,6 +33,8 @@ class Call:
     body: bytes
     path: Mapping[str, str] = field(default_factory=dict)
     """The parameters of the route's path."""
+    query: bytes = b""
+    """What stands behind the path's ``?``."""
 
 
 UseCase = Callable[[Call], Awaitable[object]]
@@ -78,7 +80,7 @@ class UseCaseRoute(TaskRoute):
             log_started(span, exchange.header(TRACE_ID))
         status = 200
         try:
-            answer = await self.use_case(Call(self._body(exchange), path))
+            answer = await self.use_case(Call(self._body(exchange), path, exchange.query))
             body = answer if isinstance(answer, bytes) else orjson.dumps(answer)
             if exchange.closed:
                 log.warning(CLIENT_LEFT)

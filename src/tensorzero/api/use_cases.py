@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from tensorzero.api.datasets import changing_dataset_use_cases, reading_dataset_use_cases
 from tensorzero.api.feedback import feedback_use_cases
 from tensorzero.api.inference_queries import inference_query_use_cases
 from tensorzero.api.use_case import UseCaseRoute
 from tensorzero.api.workflow_runs import workflow_use_cases
+from tensorzero.gateway.datasets.store import DatapointStore
 from tensorzero.gateway.services import Services
 
 
@@ -17,8 +19,16 @@ def use_case_routes(
 ) -> dict[tuple[str, str], UseCaseRoute]:
     """By method and path, a ``{name}`` in the path is a parameter."""
     error_json = services.config.gateway.unstable_error_json
-    changing = {**feedback_use_cases(services), **workflow_use_cases(services)}
-    reading = {**inference_query_use_cases(services)}
+    datapoints = DatapointStore(services)
+    changing = {
+        **feedback_use_cases(services),
+        **workflow_use_cases(services),
+        **changing_dataset_use_cases(datapoints),
+    }
+    reading = {
+        **inference_query_use_cases(services),
+        **reading_dataset_use_cases(datapoints),
+    }
     return {
         key: UseCaseRoute(use_case, tasks, error_json=error_json, reads_only=key in reading)
         for key, use_case in (*changing.items(), *reading.items())

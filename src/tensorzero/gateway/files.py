@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import binascii
 import logging
 import mimetypes
 from collections.abc import Mapping
@@ -13,7 +14,12 @@ from blake3 import blake3
 from msgspec.structs import replace
 
 from tensorzero.types.content import Input, InputMessage, Message
-from tensorzero.types.errors import BadFileFetch, ObjectStoreUnconfigured
+from tensorzero.types.errors import (
+    BadFileFetch,
+    InvalidMessage,
+    ObjectStoreUnconfigured,
+    ObjectStoreWrite,
+)
 from tensorzero.types.files import File, FileData, StoragePath
 from tensorzero.types.mime import sniff_mime_type
 from tzcore.client import ClientError, Pool
@@ -159,6 +165,18 @@ class RequestFiles:
         _, late = await asyncio.wait(tasks, timeout=RECORD_WAIT_S)
         if late:
             log.error("recording does not wait for %d files any longer", len(late))
+
+    async def store_or_refuse(self, given: Input) -> None:
+        """As ``store_all``, for a row that must not lack a file: raises ``BadFileFetch``,
+        ``ObjectStoreWrite``, and ``InvalidMessage`` for data that is not base64."""
+        new = [file for file in file_blocks(given) if file.storage_path is None]
+        for content in [(file, await self.resolve(file)) for file in new]:
+            try:
+                await self._store_one(*content)
+            except binascii.Error as error:
+                raise InvalidMessage(f"The `data` of a file is not base64: {error}") from None
+            except (OSError, RuntimeError, ValueError) as error:
+                raise ObjectStoreWrite(f"A file could not be stored: {error}") from None
 
     async def _store(self, file: File) -> None:
         try:

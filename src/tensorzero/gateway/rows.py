@@ -61,7 +61,7 @@ def inference_row(
         return JSON_INFERENCE, _WRITER.json(
             *shared, _text(output.to_json()), inference.answer_schema().text, output.auxiliary
         )
-    tools = None if inference.tools is None else _tool_columns(inference.tools)
+    tools = None if inference.tools is None else tool_columns(inference.tools)
     return CHAT_INFERENCE, _WRITER.chat(*shared, output, tools)
 
 
@@ -82,7 +82,8 @@ def model_row(inference: Inference, variant_name: str, result: ModelResult) -> t
     )
 
 
-def _tool_columns(tools: ToolCallConfig) -> dict[str, Any]:
+def tool_columns(tools: ToolCallConfig) -> dict[str, Any]:
+    """The columns of a chat row that say what a call offers."""
     choice = tools.tool_choice
     return {
         "tool_params": _text(

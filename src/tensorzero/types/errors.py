@@ -239,6 +239,30 @@ class InvalidMetricName(GatewayError):
         super().__init__(f"Invalid metric name: {metric_name}", metric_name=metric_name)
 
 
+class InvalidDatasetName(GatewayError):
+    kind = "InvalidDatasetName"
+    status = 400
+
+    def __init__(self, dataset_name: str) -> None:
+        super().__init__(
+            f'Invalid dataset name: {dataset_name}. Datasets cannot be named "builder" or begin '
+            'with "tensorzero::"',
+            dataset_name=dataset_name,
+        )
+
+
+class DatapointNotFound(GatewayError):
+    kind = "DatapointNotFound"
+    status = 404
+
+    def __init__(self, dataset_name: str, datapoint_id: str) -> None:
+        super().__init__(
+            f"Datapoint not found for dataset: {dataset_name} and id: {datapoint_id}",
+            dataset_name=dataset_name,
+            datapoint_id=datapoint_id,
+        )
+
+
 class UnknownVariant(GatewayError):
     kind = "UnknownVariant"
     status = 404

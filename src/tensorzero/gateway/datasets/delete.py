@@ -1,0 +1,53 @@
+"""Deleting: a version of the row that is stale. It can still be read by its id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tensorzero.gateway.datasets.body import parse_ids
+from tensorzero.gateway.datasets.name import check_dataset_name
+from tensorzero.gateway.datasets.store import LIVE, DatapointKey, DatapointStore
+from tensorzero.gateway.recorder import Rows
+from tensorzero.gateway.turns import Turns
+from tensorzero.types.errors import InvalidRequest
+
+_ROWS_AT_ONCE = 1000
+
+
+async def delete_datapoints(
+    dataset_name: str, body: bytes, store: DatapointStore
+) -> dict[str, int]:
+    """Answers how many are stale now that were not; the others are no fault.
+
+    Raises ``JsonRequest``, ``InvalidDatasetName`` and ``InvalidRequest``.
+    """
+    ids = parse_ids(body, "ids")
+    check_dataset_name(dataset_name)
+    store.check_writable()
+    if not ids:
+        raise InvalidRequest("ids must be a non-empty list")
+    return await _stale(await store.keys_of(ids, dataset_name=dataset_name), store)
+
+
+async def delete_dataset(dataset_name: str, store: DatapointStore) -> dict[str, int]:
+    """The same for all of a dataset; raises ``InvalidDatasetName`` and ``InvalidRequest``."""
+    check_dataset_name(dataset_name)
+    store.check_writable()
+    conditions = f"i.dataset_name = {{dataset_name:String}} AND {LIVE}"
+    return await _stale(await store.keys(conditions, {"dataset_name": dataset_name}), store)
+
+
+async def _stale(keys: Sequence[DatapointKey], store: DatapointStore) -> dict[str, int]:
+    turns, deleted = Turns(), 0
+    units: list[Rows] = []
+    position: object | None = None
+    async for row in store.rows(keys, live=True):
+        version = store.versions.next((row.version,))
+        units.append([row.changed(updated_at=version, staled_at=version).recorded()])
+        deleted += 1
+        await turns.offer()
+        if len(units) == _ROWS_AT_ONCE:
+            position = await store.append(units, turns)
+            units.clear()
+    await store.readable(await store.append(units, turns) or position)
+    return {"num_deleted_datapoints": deleted}

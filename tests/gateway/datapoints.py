@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
 from gateway.api import Api
+from tensorzero.storage.database.connection_file import read_connection
 
 HELLO = {"messages": [{"role": "user", "content": [{"type": "text", "text": "hello"}]}]}
 UNKNOWN = "0190f000-0000-7000-8000-000000000001"
@@ -112,3 +114,16 @@ def datasets(api: Api, query: str = "") -> dict[str, Any]:
     """What ``GET /internal/datasets`` lists, by name."""
     listed = answered(api, "GET", f"/internal/datasets{query}")["datasets"]
     return {dataset.pop("dataset_name"): dataset for dataset in listed}
+
+
+def insert(api: Api, table: str, row: dict[str, Any]) -> None:
+    """Write a row as another gateway on the same database would."""
+    database = read_connection(api.data_dir)
+    assert database is not None
+    answer = api.client.post(
+        f"http://{database.host}:{database.port}/",
+        params={"query": f"INSERT INTO {table} FORMAT JSONEachRow"},
+        content=json.dumps(row),
+        auth=(database.username, database.password or ""),
+    )
+    assert answer.status_code == 200, answer.text

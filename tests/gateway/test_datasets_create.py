@@ -11,6 +11,7 @@ import pytest
 
 from gateway.api import Api
 from gateway.datapoints import HELLO, UNKNOWN, Dataset, ask, chat, datasets, extract, refused
+from gateway.functions import FILES
 
 TOOL_CALL = {
     "type": "tool_call",
@@ -76,7 +77,7 @@ def test_a_dataset_begins_with_its_first_datapoint(api: Api) -> None:
         ("episode_id", None),
         ("input", HELLO),
         ("output", {"raw": '{"name":"Ann"}', "parsed": {"name": "Ann"}}),
-        ("output_schema", json.loads(open_schema())),
+        ("output_schema", json.loads(FILES["person.json"])),
         ("tags", {}),
         ("is_deleted", False),
         ("is_custom", True),
@@ -86,12 +87,6 @@ def test_a_dataset_begins_with_its_first_datapoint(api: Api) -> None:
     assert (row["source_inference_id"], row["staled_at"], row["auxiliary"]) == (None, None, "")
     assert (row["tool_choice"], row["tool_params"], row["allowed_tools"]) == (None, "", None)
     assert row["input"] == json.dumps(HELLO, separators=(",", ":"))
-
-
-def open_schema() -> str:
-    from gateway.functions import FILES
-
-    return FILES["person.json"]
 
 
 def test_outputs_that_are_wrong_are_kept(api: Api) -> None:
@@ -273,9 +268,7 @@ def test_a_large_request_is_cut_and_its_faults_are_named(api: Api) -> None:
     assert dataset.count() == 1500
     shown = {one["id"]: one["name"] for one in dataset.get(*ids)}
     assert [shown[id_] for id_ in ids] == [f"{n}" for n in range(1500)]
-    assert "datapoints[1500].function_name: " in dataset.not_created(
-        *many, chat(function_name=1)
-    )
+    assert "datapoints[1500].function_name: " in dataset.not_created(*many, chat(function_name=1))
     body = json.dumps({"datapoints": many})[:-2]
     answer = ask(api, "POST", f"{dataset.path}/datapoints", None, content=body)
     assert answer.status_code == 400

@@ -10,7 +10,9 @@ from tensorzero.api.use_case import Call, UseCase
 from tensorzero.gateway.datasets.clone import clone_datapoints
 from tensorzero.gateway.datasets.create import create_datapoints
 from tensorzero.gateway.datasets.delete import delete_datapoints, delete_dataset
+from tensorzero.gateway.datasets.from_inferences import create_from_inferences
 from tensorzero.gateway.datasets.get import get_datapoints
+from tensorzero.gateway.datasets.list import list_datapoints
 from tensorzero.gateway.datasets.overview import count_datapoints, list_datasets
 from tensorzero.gateway.datasets.store import DatapointStore
 from tensorzero.gateway.datasets.update import update_datapoints, update_metadata
@@ -33,6 +35,7 @@ def changing_dataset_use_cases(store: DatapointStore) -> dict[tuple[str, str], U
         ("PATCH", f"{_DATASET}/datapoints/metadata"): _with_body(update_metadata, store),
         ("DELETE", f"{_DATASET}/datapoints"): _with_body(delete_datapoints, store),
         ("DELETE", _DATASET): remove,
+        ("POST", f"{_DATASET}/from_inferences"): _with_body(create_from_inferences, store),
         ("POST", f"{_INTERNAL}/{{dataset_name}}/datapoints/clone"): _with_body(
             clone_datapoints, store
         ),
@@ -53,6 +56,7 @@ def reading_dataset_use_cases(store: DatapointStore) -> dict[tuple[str, str], Us
         return await count_datapoints(call.path["dataset_name"], call.query, store)
 
     return {
+        ("POST", f"{_DATASET}/list_datapoints"): _with_body(list_datapoints, store),
         ("POST", f"{_DATASET}/get_datapoints"): _with_body(get_datapoints, store),
         ("POST", "/v1/datasets/get_datapoints"): of_all,
         ("GET", _INTERNAL): overview,

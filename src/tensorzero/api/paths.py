@@ -13,7 +13,7 @@ class PathTable:
     """Finds the handler of a method and a path such as ``/v1/datasets/{name}/datapoints``.
 
     Paths are taken as they were sent and decoded segment by segment: ``%2F`` belongs to a
-    parameter.
+    parameter. A path that is a route as it stands is no other route's parameter.
     """
 
     def __init__(self, routes: Mapping[tuple[str, str], UseCaseRoute], base_path: str) -> None:
@@ -21,28 +21,27 @@ class PathTable:
         methods: dict[str, dict[str, UseCaseRoute]] = {}
         for (method, template), route in routes.items():
             methods.setdefault(base_path + template, {})[method] = route
-        self._paths = [(template.split("/"), by_method) for template, by_method in methods.items()]
+        # `sorted` keeps the order of those with parameters.
+        templates = sorted(methods, key=lambda template: "{" in template)
+        self._paths = [(template.split("/"), methods[template]) for template in templates]
 
     def find(self, method: str, raw_path: bytes) -> Callable[[Exchange], None] | None:
         """The handler, with the path's parameters."""
-        segments = _segments(raw_path)
-        for template, by_method in self._paths:
-            parameters = _match(template, segments)
-            if parameters is not None and method in by_method:
-                return by_method[method].at(parameters)
-        return None
+        by_method, parameters = self._routes(raw_path)
+        return by_method[method].at(parameters) if method in by_method else None
 
     def methods(self, raw_path: bytes) -> list[str]:
         """What the path can be asked with; empty where there is no such path."""
+        return sorted(self._routes(raw_path)[0])
+
+    def _routes(self, raw_path: bytes) -> tuple[Mapping[str, UseCaseRoute], dict[str, str]]:
+        """The handlers of a path by method, and the path's parameters."""
         segments = _segments(raw_path)
-        return sorted(
-            {
-                method
-                for template, by_method in self._paths
-                if _match(template, segments) is not None
-                for method in by_method
-            }
-        )
+        for template, by_method in self._paths:
+            parameters = _match(template, segments)
+            if parameters is not None:
+                return by_method, parameters
+        return {}, {}
 
 
 def _segments(raw_path: bytes) -> list[str]:

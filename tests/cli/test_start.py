@@ -50,6 +50,23 @@ def test_the_address_is_given_once(config: Path) -> None:
     assert refused("--config-file", config, env=env) == text
 
 
+def test_googles_default_credentials_must_be_there(tmp_path: Path) -> None:
+    """A token is fetched before the gateway takes requests."""
+    path = tmp_path / "tensorzero.toml"
+    path.write_text(
+        "[gateway]\nobservability.enabled = false\n[models.m]\nrouting = ['p']\n"
+        "[models.m.providers.p]\ntype = 'gcp_vertex_gemini'\nmodel_id = 'x'\n"
+        "location = 'global'\nproject_id = 'p'\ncredential_location = 'sdk'\n"
+    )
+    env = {
+        "GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "none.json"),
+        "NO_GCE_CHECK": "true",
+    }
+    text = refused("--config-file", path, "--bind-address", "127.0.0.1:0", env=env)
+    assert "Failed to create GCP Vertex credentials from SDK: " in text
+    assert "none.json was not found" in text
+
+
 @pytest.mark.parametrize("address", ["localhost:3000", "3000", "127.0.0.1:70000", "::1:80"])
 def test_an_address_is_a_number_and_a_port(address: str) -> None:
     env = {"TENSORZERO_GATEWAY_BIND_ADDRESS": address}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import orjson
@@ -166,6 +167,40 @@ def test_a_text_delta_is_what_the_general_way_reads(
     assert isinstance(reader, GeminiReader)
     if reader.text_delta(data) is not None:
         assert reader.chunk(data) == reader.any_chunk(data)
+
+
+odd = st.recursive(
+    values | st.floats(allow_nan=False),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    *("candidates", "content", "parts", "text", "thought", "thoughtSignature"),
+                    *("functionCall", "name", "args", "finishReason", "usageMetadata", "error"),
+                    *("promptFeedback", "blockReason", "promptTokenCount", "inlineData"),
+                ]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@both
+@settings(max_examples=150, deadline=None)
+@given(odd | answers)
+def test_whatever_comes_is_read_or_refused(provider: GeminiProvider, body: Any) -> None:
+    """Nothing but a reason comes out of an answer that makes no sense."""
+    data = orjson.dumps(body)
+    reader = provider.reader(ATTEMPT)
+    for read in (lambda: provider.answer(body, ATTEMPT), lambda: reader.chunk(data)):
+        with contextlib.suppress(ValueError):
+            read()
+    with contextlib.suppress(ValueError):
+        provider.plain_answer(data)
 
 
 def test_the_common_forms_are_read_the_short_way() -> None:

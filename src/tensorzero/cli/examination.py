@@ -24,7 +24,7 @@ from tensorzero.config.load import load, load_default
 from tensorzero.config.model import EmbeddingProviderConfig, ProviderConfig
 from tensorzero.config.provider_types import AWS_TYPES
 from tensorzero.config.shorthand import ShorthandModels, is_shorthand
-from tensorzero.config.variant import BestOfNConfig, DiclConfig, MixtureOfNConfig
+from tensorzero.config.variant import DiclConfig, model_of
 from tensorzero.models.embedding import EmbeddingTable
 from tensorzero.models.table import ModelTable
 from tensorzero.providers.base import (
@@ -256,12 +256,7 @@ def _shorthands_of(config: Config) -> Iterator[str]:
     """Shorthand models that variants name."""
     for function in config.functions.values():
         for variant in function.variants.values():
-            if isinstance(variant, BestOfNConfig):
-                model = variant.evaluator.model
-            elif isinstance(variant, MixtureOfNConfig):
-                model = variant.fuser.model
-            else:
-                model = variant.model
+            model = model_of(variant)
             if model not in config.models and is_shorthand(model):
                 yield model
 

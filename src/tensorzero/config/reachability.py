@@ -11,7 +11,7 @@ from tensorzero.config.experimentation import Sampler, UniformExperimentation
 from tensorzero.config.function import FunctionConfig
 from tensorzero.config.model import ModelConfig
 from tensorzero.config.reader import Faults
-from tensorzero.config.variant import BestOfNConfig, MixtureOfNConfig, VariantConfig
+from tensorzero.config.variant import VariantConfig, model_of
 
 
 def check_namespaces(
@@ -78,12 +78,7 @@ def _restrictions(
         return
     if variant.namespace is not None:
         yield name, "variant", name, variant.namespace
-    if isinstance(variant, BestOfNConfig):
-        model = variant.evaluator.model
-    elif isinstance(variant, MixtureOfNConfig):
-        model = variant.fuser.model
-    else:
-        model = variant.model
+    model = model_of(variant)
     if model in owned:
         yield name, "model", model, owned[model]
     for candidate in dict.fromkeys(getattr(variant, "candidates", ())):

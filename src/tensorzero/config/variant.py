@@ -117,5 +117,13 @@ class DiclConfig:
 
 VariantConfig = ChatCompletionConfig | BestOfNConfig | MixtureOfNConfig | DiclConfig
 
+
+def model_of(variant: VariantConfig) -> str:
+    """The model that it calls itself: its own, its evaluator's or its fuser's."""
+    if isinstance(variant, BestOfNConfig):
+        return variant.evaluator.model
+    return variant.fuser.model if isinstance(variant, MixtureOfNConfig) else variant.model
+
+
 VariantTable = Mapping[str, Any]
 """A variant as a parsed table, before it is checked: config files and dynamic variants."""

@@ -99,6 +99,25 @@ model_name = "m"
 api_base = "URL"
 api_key_location = "none"
 
+[models.claude]
+routing = ["bedrock", "second"]
+[models.claude.providers.bedrock]
+type = "aws_bedrock"
+model_id = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
+region = "eu-west-3"
+endpoint_url = "URL/"
+access_key_id = "env::UPSTREAM_TEST_KEY"
+secret_access_key = "env::UPSTREAM_TEST_KEY"
+cost = [
+  { pointer = "/usage/inputTokens", cost_per_million = 1.0, required = true },
+  { pointer = "/usage/outputTokens", cost_per_million = 2.0, required = true },
+]
+[models.claude.providers.second]
+type = "openai"
+model_name = "second"
+api_base = "URL"
+api_key_location = "none"
+
 [functions.pinned]
 type = "chat"
 [functions.pinned.variants.pair]
@@ -174,7 +193,7 @@ Answer = Script | Callable[[Seen], Script]
 
 
 class Upstream(ScriptedServer):
-    """Answers by the model's name; ``answers`` is set by each test. Runs in a thread."""
+    """Answers by the model's name, if the body has one; ``answers`` is set by each test. Runs in a thread."""
 
     def __init__(self) -> None:
         super().__init__(self._script)
@@ -182,7 +201,7 @@ class Upstream(ScriptedServer):
         self.in_thread()
 
     def _script(self, seen: Seen) -> Script:
-        model = orjson.loads(seen.body)["model"] if seen.body else ""
+        model = orjson.loads(seen.body).get("model", "") if seen.body else ""
         found = self.answers.get(model, answer(COMPLETION))
         return found(seen) if callable(found) else found
 

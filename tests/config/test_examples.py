@@ -9,7 +9,6 @@ import pytest
 
 from config.folder import Folder
 from providers.gcp_account import key_file
-from tensorzero.config.provider_types import SERVED_PROVIDERS
 
 EXAMPLES = Path(__file__).parent / "examples"
 BIG = '[models.big]\nrouting = ["p"]\n[models.big.providers.p]\ntype = "openai"\nmodel_name = "x"\n'
@@ -96,12 +95,6 @@ def test_the_example_of_models_loads(folder: Folder) -> None:
     assert config.models["tenant-a"].namespace == "tenant_a"
     assert config.models["hosted"].skip_relay
     assert list(config.embedding_models) == ["docs"]
-    assert config.unserved_providers == {
-        (model.name, provider.name)
-        for model in config.models.values()
-        for provider in model.providers
-        if provider.type not in SERVED_PROVIDERS
-    }
     for name in environ:
         missing = {key: value for key, value in environ.items() if key != name}
         errors = folder.errors(environ={**missing, "HOME": str(folder.path)})

@@ -71,10 +71,11 @@ def test_the_endpoint_of_a_request() -> None:
     outcome = call(request(), type="azure", options=options, credential=key)
     error = outcome.failed()
     assert (error.kind, error.status, outcome.seen) == ("DynamicEndpointNotFound", 404, [])
-    given = {"where": "ftp://secret"}
-    error = call(request(), type="azure", options=options, credentials=given).failed()
-    assert (error.kind, error.status) == ("InvalidDynamicEndpoint", 400)
-    assert "secret" not in str(error)
+    for url in ("ftp://secret", "secret", "http://[secret"):
+        given = {"where": url}
+        error = call(request(), type="azure", options=options, credentials=given).failed()
+        assert (error.kind, error.status) == ("InvalidDynamicEndpoint", 400)
+        assert "secret" not in str(error)
 
 
 def test_an_endpoint_that_comes_with_requests() -> None:

@@ -8,7 +8,6 @@ import orjson
 import pytest
 
 from providers.calls import call, request
-from tensorzero.providers import registry
 from tensorzero.types.errors import ConfigError
 from tensorzero.types.schema import JSONSchema
 from tensorzero.types.tools import (
@@ -159,8 +158,3 @@ def test_provider_tools_are_refused_before_anything_is_sent(scope: Any, stream: 
 def test_provider_tools_for_somebody_else_are_left_out(scope: Any) -> None:
     config = tools(TIME, provider_tools=(ProviderTool({"type": "web_search"}, **scope),))
     assert sent(config) == f'"tools":[{WIRE_TIME}],"tool_choice":"auto"'
-
-
-def test_a_type_without_a_provider_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(registry.PROVIDERS, "groq")
-    assert "The provider type `groq` is not served" in str(call(request(), type="groq").failed())

@@ -47,5 +47,4 @@ class Config:
     files: tuple[str, ...]
     warnings: tuple[str, ...]
     unserved_variants: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    unserved_providers: frozenset[tuple[str, str]] = frozenset()
     captured: bytes = field(default=b"", repr=False)

@@ -35,7 +35,7 @@ from tensorzero.config.read_storage import (
 from tensorzero.config.read_templates import TemplateSources
 from tensorzero.config.read_tools import read_tools
 from tensorzero.config.reader import Faults, Table
-from tensorzero.config.served import unserved_providers, unserved_variants
+from tensorzero.config.served import unserved_variants
 from tensorzero.config.shorthand import ShorthandModels
 from tensorzero.config.snapshot import make_snapshot
 from tensorzero.config.surroundings import Surroundings
@@ -121,8 +121,7 @@ def _build(
     if faults.errors:
         raise ConfigErrors(faults.errors)
     extra_templates = extra_templates if captured_templates is None else captured_templates
-    unserved = unserved_variants(functions, models, faults)
-    providers = unserved_providers(models, faults)
+    unserved = unserved_variants(functions, faults)
     if optimizers:
         faults.warn("optimizers: optimization jobs are not served by this version yet")
     credentials.warn = log.warning
@@ -146,7 +145,6 @@ def _build(
         files=tuple(str(file) for file in merged.files),
         warnings=tuple(faults.warnings),
         unserved_variants=unserved,
-        unserved_providers=providers,
         captured=pickle.dumps((files, dict(extra_templates))),
     )
 

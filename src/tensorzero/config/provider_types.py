@@ -134,31 +134,4 @@ AWS_TYPES = ("aws_bedrock", "aws_sagemaker")
 EMBEDDING_TYPES = ("openai", "azure", "openrouter", "dummy")
 EMBEDDING_SHORTHANDS = ("openai::", "openrouter::")
 
-SERVED_PROVIDERS = frozenset(
-    {
-        "anthropic",
-        "aws_bedrock",
-        "aws_sagemaker",
-        "azure",
-        "deepseek",
-        "fireworks",
-        "gcp_vertex_anthropic",
-        "gcp_vertex_gemini",
-        "google_ai_studio_gemini",
-        "groq",
-        "hyperbolic",
-        "mistral",
-        "openai",
-        "openrouter",
-        "sglang",
-        "tgi",
-        "together",
-        "vllm",
-        "xai",
-        "dummy",
-    }
-)
-SERVED_VARIANTS = frozenset({"chat_completion"})
-"""What this version runs; the rest is read and checked, and says so when it is asked for."""
-
 RESERVED_PREFIXES = (*(f"{name}::" for name in PROVIDER_TYPES), "tensorzero::")

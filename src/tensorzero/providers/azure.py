@@ -60,7 +60,10 @@ def azure_url(options: Mapping[str, Any], credentials: Mapping[str, str], path: 
         if not given.startswith(("http://", "https://")):
             raise InvalidDynamicEndpoint(endpoint.key)
         endpoint = given
-    parts = urlsplit(endpoint)
+    try:
+        parts = urlsplit(endpoint)
+    except ValueError:
+        raise InvalidDynamicEndpoint(options["endpoint"].key) from None
     deployment = quote(options["deployment_id"], safe="")
     full = f"{parts.path.rstrip('/')}/openai/deployments/{deployment}/{path}"
     query = f"{parts.query}&" if parts.query else ""

@@ -94,7 +94,8 @@ class OpenAIEmbeddings:
         if key is not None:
             headers += self.auth_headers(key)
         try:
-            target = self.context.pool.target(self.url(attempt), headers)
+            url = self.context.redirected(self.url(attempt))
+            target = self.context.pool.target(url, headers)
             if self.config.extra_headers:
                 values, removed = edit_headers(*self.config.extra_headers)
                 target = target.with_headers(list(values.items()), removed)

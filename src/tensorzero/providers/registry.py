@@ -1,4 +1,4 @@
-"""The provider types that this version serves, by the config's ``type``.
+"""The provider types by the config's ``type``.
 
 A new provider is a new file and one line here; ``docs/adding-a-provider.md`` shows one.
 """
@@ -33,7 +33,6 @@ from tensorzero.providers.openrouter import OpenRouterProvider
 from tensorzero.providers.sglang import SGLangProvider
 from tensorzero.providers.tgi import TGIProvider
 from tensorzero.providers.together import TogetherProvider
-from tensorzero.providers.unserved import UnservedProvider
 from tensorzero.providers.vllm import VLLMProvider
 from tensorzero.providers.xai import XAIProvider
 
@@ -73,7 +72,4 @@ EMBEDDING_PROVIDERS: dict[
 
 def make_provider(context: ProviderContext, config: ProviderConfig) -> Provider:
     """The provider of a config entry."""
-    make = PROVIDERS.get(config.type)
-    if make is None:
-        return UnservedProvider(config.type, f"The provider type `{config.type}`")
-    return make(context, config)
+    return PROVIDERS[config.type](context, config)

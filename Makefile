@@ -43,7 +43,7 @@ lint: build
 	$(BIN)/lint-imports
 
 bench: build
-	$(BIN)/python -m pytest benchmarks/test_stages.py benchmarks/test_faces.py
+	$(BIN)/python -m pytest benchmarks/test_stages.py benchmarks/test_faces.py benchmarks/test_provider_costs.py
 
 # ARGS='--only saturation --seconds 10' and the like; `--help` lists all.
 bench-e2e: build

@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from stages import ANSWER, HotPath, MemoryAnswer, run
 
 from tensorzero.config.load import load
-from tensorzero.config.provider_types import SERVED_PROVIDERS
 from tensorzero.models.table import ModelTable
 from tensorzero.providers.base import ProviderContext
+from tensorzero.providers.registry import PROVIDERS
 from tensorzero.types.content import Message, Text
 from tensorzero.types.credentials import Credentials
 from tensorzero.types.model import Attempt, ModelRequest
@@ -30,7 +30,7 @@ from tensorzero.types.params import ChatCompletionParams
 from tzcore.client import Pool
 from tzcore.uuid7 import uuid7
 
-TYPES = sorted(SERVED_PROVIDERS - {"dummy"})
+TYPES = sorted(PROVIDERS.keys() - {"dummy"})
 TEXT = "Dear Ann,\n\nthank you so much for your help last week. " * 3
 # Each as the vendor's own reference shows it.
 CLAUDE = {

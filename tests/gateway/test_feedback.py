@@ -6,58 +6,16 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import httpx
 import pytest
 
 from gateway.api import Api, text, user
+from gateway.feedback_calls import OLD, asked, feedback, given, inference, refused, row
 from tzcore.uuid7 import uuid7
 
-OLD = "0190f000-0000-7000-8000-000000000001"
 RESERVED = "Tag name cannot start with 'tensorzero::': tensorzero::x"
 BY_VARIANT = "SELECT * FROM {kind}MetricFeedbackByVariant WHERE id_uint = toUInt128({{id:UUID}})"
-
-
-def feedback(api: Api, **fields: Any) -> httpx.Response:
-    return api.client.post(f"{api.url}/feedback", json=fields)
-
-
-def given(api: Api, **fields: Any) -> str:
-    """The id of feedback that is taken."""
-    answer = feedback(api, **fields)
-    assert answer.status_code == 200, answer.text
-    assert list(answer.json()) == ["feedback_id"]
-    id_ = answer.json()["feedback_id"]
-    assert UUID(id_).version == 7
-    return str(id_)
-
-
-def refused(api: Api, status: int, message: str, **fields: Any) -> None:
-    answer = feedback(api, **fields)
-    assert answer.status_code == status, answer.text
-    assert message in answer.json()["error"]
-
-
-def inference(api: Api, **fields: Any) -> dict[str, Any]:
-    return dict(api.ok(**({"function_name": "two", "variant_name": "a"} | fields)))
-
-
-def asked(api: Api, sql: str, **parameters: Any) -> list[dict[str, Any]]:
-    """Rows, waited for."""
-    ends = time.monotonic() + 30
-    while not (rows := api.sql(sql, **parameters)):
-        assert time.monotonic() < ends, f"no rows: {sql} {parameters}"
-        time.sleep(0.05)
-    return rows
-
-
-def row(api: Api, table: str, feedback_id: str) -> dict[str, Any]:
-    rows = asked(api, f"SELECT * FROM {table} WHERE id = {{id:UUID}}", id=feedback_id)
-    assert len(rows) == 1
-    assert rows[0].pop("id") == feedback_id
-    assert rows[0].pop("snapshot_hash")
-    return rows[0]
 
 
 def test_a_boolean_metric_reaches_every_table(api: Api) -> None:
@@ -214,16 +172,24 @@ def test_values_that_do_not_fit(api: Api, metric: str, value: Any, message: str)
     refused(api, 400, message, metric_name=metric, value=value, inference_id=target)
 
 
+def workflow_episode(api: Api) -> str:
+    run = api.client.post(f"{api.url}/workflow_evaluation_run", json={"variants": {}}).json()
+    path = f"{api.url}/workflow_evaluation_run/{run['run_id']}/episode"
+    return str(api.client.post(path, json={}).json()["episode_id"])
+
+
 def test_targets_that_do_not_exist(api: Api) -> None:
     """An old id is looked for at once and a second later, a fresh one until its row would be
     there. A value that does not fit is not looked at before."""
     target = inference(api)
+    workflow = workflow_episode(api)
     inference_id, episode_id = target["inference_id"], target["episode_id"]
     cases: list[tuple[float, dict[str, str]]] = [
         (1.0, {"metric_name": "solved", "inference_id": OLD}),
         (1.0, {"metric_name": "won", "episode_id": OLD}),
         (1.0, {"metric_name": "demonstration", "inference_id": OLD}),
         (5.9, {"metric_name": "comment", "inference_id": uuid7()}),
+        (5.0, {"metric_name": "won", "episode_id": workflow}),
         # An inference is no episode, and an episode no inference.
         (5.0, {"metric_name": "solved", "inference_id": episode_id}),
         (5.0, {"metric_name": "won", "episode_id": inference_id}),
@@ -279,10 +245,7 @@ def test_without_recording_there_is_no_feedback(silent: Api) -> None:
 
 def test_a_workflow_episode_takes_feedback_after_its_first_inference(api: Api) -> None:
     """Its id lies far in the future, which makes nobody wait."""
-    run = api.client.post(f"{api.url}/workflow_evaluation_run", json={"variants": {}}).json()
-    path = f"{api.url}/workflow_evaluation_run/{run['run_id']}/episode"
-    episode = api.client.post(path, json={}).json()["episode_id"]
-    refused(api, 400, "does not exist", metric_name="won", value=True, episode_id=episode)
+    episode = workflow_episode(api)
     inference(api, episode_id=episode)
     id_ = given(api, metric_name="won", value=True, episode_id=episode)
     assert asked(api, BY_VARIANT.format(kind="Boolean"), id=id_)[0]["variant_name"] == "a"

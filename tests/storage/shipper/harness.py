@@ -68,6 +68,26 @@ def inference(function: str, **columns: Any) -> list[tuple[bytes, bytes]]:
     return [(b"ChatInference", orjson.dumps(chat)), (b"ModelInference", orjson.dumps(model))]
 
 
+def feedback(target: str, **columns: Any) -> list[tuple[bytes, bytes]]:
+    """A boolean on an inference or an episode."""
+    row = {"id": new_id(), "target_id": target, "metric_name": "m", "value": True, "tags": {}}
+    return [(b"BooleanMetricFeedback", orjson.dumps(row | columns))]
+
+
+def feedback_held(db: EmbeddedDatabase, metric: str) -> dict[str, int]:
+    """Rows of a metric in the tables that feedback ends up in."""
+    counts = {
+        "BooleanMetricFeedback": "count()",
+        "BooleanMetricFeedbackByTargetId": "count()",
+        "BooleanMetricFeedbackByVariant": "count()",
+        "FeedbackByVariantStatistics": "sum(count)",
+    }
+    return {
+        table: int(db.command(f"SELECT {figure} FROM {table} WHERE metric_name = '{metric}'") or 0)
+        for table, figure in counts.items()
+    }
+
+
 def ids_of(frames: list[list[tuple[bytes, bytes]]]) -> list[str]:
     return [orjson.loads(frame[0][1])["id"] for frame in frames]
 

@@ -41,15 +41,19 @@ COMPARED = (
     "FloatMetricFeedback",
     "CommentFeedback",
     "DemonstrationFeedback",
+    "StaticEvaluationHumanFeedback",
 )
-"""Tables whose rows have an ``id`` of their own."""
+"""Tables whose rows have an id of their own."""
+_HUMAN = "StaticEvaluationHumanFeedback"
+_HUMAN_ID = "feedback_id"
 _IDS_AT_ONCE = 1000
 
 
 def id_of(row: bytes) -> str | None:
     """The row's id; ``None`` when it has none (it is no row that could be compared)."""
     try:
-        return str(UUID(orjson.loads(row)["id"]))
+        columns = orjson.loads(row)
+        return str(UUID(columns["id"] if "id" in columns else columns[_HUMAN_ID]))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -60,8 +64,11 @@ def missing_rows(sink: RowSink, table: str, rows: Sequence[bytes]) -> list[bytes
         return list(rows)
     ids = [id_of(row) for row in rows]
     there: set[str] = set()
+    key = _HUMAN_ID if table == _HUMAN else "id"
     for some in _pieces([id_ for id_ in ids if id_ is not None]):
-        found = sink.query_json(f"SELECT toString(id) AS id FROM {table} WHERE id IN ({some})")
+        found = sink.query_json(
+            f"SELECT toString({key}) AS id FROM {table} WHERE {key} IN ({some})"
+        )
         there.update(row["id"] for row in found)
     return [row for row, id_ in zip(rows, ids, strict=True) if id_ not in there]
 

@@ -118,6 +118,39 @@ model_name = "second"
 api_base = "URL"
 api_key_location = "none"
 
+[models.sonnet]
+routing = ["anthropic", "second"]
+[models.sonnet.providers.anthropic]
+type = "anthropic"
+model_name = "claude-sonnet-4-5"
+api_base = "URL/messages"
+api_key_location = { default = "dynamic::anthropic", fallback = "env::UPSTREAM_TEST_KEY" }
+extra_headers = [{ name = "anthropic-beta", value = "context-1m-2025-08-07" }]
+cost = [
+  { pointer_nonstreaming = "/usage/input_tokens", pointer_streaming = "/message/usage/input_tokens", cost_per_million = 1.0, required = true },
+  { pointer = "/usage/output_tokens", cost_per_million = 2.0, required = true },
+]
+[models.sonnet.providers.second]
+type = "openai"
+model_name = "second"
+api_base = "URL"
+api_key_location = "none"
+
+[models.unlimited]
+routing = ["p"]
+[models.unlimited.providers.p]
+type = "anthropic"
+model_name = "claude-of-the-future"
+api_base = "URL"
+api_key_location = "none"
+
+[functions.begun]
+type = "json"
+[functions.begun.variants.sonnet]
+type = "chat_completion"
+model = "sonnet"
+json_mode = "on"
+
 [functions.pinned]
 type = "chat"
 [functions.pinned.variants.pair]

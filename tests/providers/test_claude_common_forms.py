@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -14,6 +15,7 @@ from tensorzero.config.credentials import NoCredential
 from tensorzero.config.model import ProviderConfig
 from tensorzero.providers.anthropic import AnthropicProvider
 from tensorzero.providers.base import ProviderContext
+from tensorzero.providers.failures import BadAnswer
 from tensorzero.providers.gcp_vertex_anthropic import GCPVertexAnthropicProvider
 from tensorzero.providers.messages_api.answers import read_plain_answer
 from tensorzero.providers.messages_api.events import MessagesReader, read_text_delta
@@ -63,7 +65,7 @@ params = st.builds(
 
 
 @every
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(single, max_size=4),
     st.none() | texts,
@@ -149,7 +151,7 @@ answers = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(answers)
 def test_a_plain_answer_is_what_the_general_way_reads(body: dict[str, Any]) -> None:
     plain = read_plain_answer(orjson.dumps(body))
@@ -178,7 +180,7 @@ events = st.fixed_dictionaries(
 pieces = deltas.map(lambda delta: {"type": "content_block_delta", "index": 0, "delta": delta})
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(events | pieces)
 def test_a_text_delta_is_what_the_general_way_reads(event: dict[str, Any]) -> None:
     data = orjson.dumps(event)
@@ -199,3 +201,59 @@ def test_the_common_delta_is_read_the_short_way() -> None:
         "delta": {"type": "text_delta", "text": "a"},
     }
     assert read_text_delta(orjson.dumps(event)) == TextChunk("2", "a")
+
+
+trees = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats(allow_nan=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=4,
+)
+KINDS = [
+    *("message_start", "content_block_start", "content_block_delta", "message_delta", "error"),
+    *("content_block_stop", "message_stop", "ping", "x"),
+]
+PARTS = [
+    *("text", "tool_use", "thinking", "redacted_thinking", "text_delta", "input_json_delta"),
+    *("thinking_delta", "signature_delta", "x"),
+]
+strange = st.fixed_dictionaries(
+    {"type": st.sampled_from(PARTS) | trees},
+    optional=dict.fromkeys(
+        ("text", "id", "name", "input", "thinking", "signature", "data", "partial_json"), trees
+    ),
+)
+strange_events = st.fixed_dictionaries(
+    {"type": st.sampled_from(KINDS) | trees},
+    optional={
+        "index": st.integers(0, 2) | trees,
+        "delta": strange | trees,
+        "content_block": strange | trees,
+        "message": st.fixed_dictionaries({"usage": usages | trees}) | trees,
+        "usage": usages | trees,
+        "error": trees,
+    },
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(strange_events | trees, max_size=4), st.booleans(), st.booleans())
+def test_no_event_breaks_a_reader(given: list[Any], prefilled: bool, discards: bool) -> None:
+    reader = MessagesReader(
+        ATTEMPT, "anthropic", prefilled=prefilled, discards_unknown=discards, shows_discarded=True
+    )
+    for one in given:
+        with suppress(BadAnswer):
+            chunk = reader.chunk(orjson.dumps(one))
+            assert chunk is None or isinstance(chunk.raw, str)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.fixed_dictionaries({"content": st.lists(strange | trees, max_size=3)}) | trees)
+def test_no_answer_breaks_a_reader(body: Any) -> None:
+    """A body whose content is a list is read whole: a block for each."""
+    content = body.get("content") if isinstance(body, dict) else None
+    if isinstance(content, list):
+        assert len(PROVIDERS[0].answer(body, ATTEMPT).output) == len(content)
+    else:
+        with pytest.raises(ValueError, match="missing field `content`"):
+            PROVIDERS[0].answer(body, ATTEMPT)

@@ -21,7 +21,9 @@ from providers.claude import (
     sent,
     text,
 )
-from tensorzero.config.credentials import DynamicCredential, NoCredential
+from providers.gcp_account import EMAIL, key_file, read_jwt
+from tensorzero.config.credentials import DynamicCredential, FileCredential, NoCredential
+from tensorzero.config.shorthand import shorthand_options
 from tensorzero.providers.anthropic import LIMITS
 from tensorzero.providers.gcp_vertex_anthropic import LIMITS as VERTEX_LIMITS
 from tensorzero.types.content import Message
@@ -149,6 +151,45 @@ def test_a_key_that_the_request_brings() -> None:
     error = ask(ANTHROPIC, credential=dynamic).failed()
     assert (error.kind, error.status) == ("ApiKeyMissing", 400)
     assert "mine" in str(error)
+
+
+def test_a_key_file_of_vertex_signs_for_the_region() -> None:
+    outcome = ask(VERTEX, credential=FileCredential(key_file()), times=2)
+    outcome.answered()
+    header, claims = read_jwt(outcome.headers["authorization"])
+    assert header == {"typ": "JWT", "alg": "RS256", "kid": "key-1"}
+    assert claims["iss"] == claims["sub"] == EMAIL
+    assert claims["aud"] == "https://us-east5-aiplatform.googleapis.com/"
+    assert claims["exp"] - claims["iat"] == 3600
+    # Nobody was asked for a token.
+    assert all(":rawPredict" in seen.line for seen in outcome.seen) and len(outcome.seen) == 2
+
+
+def test_a_token_of_vertex_that_is_missing() -> None:
+    error = ask(VERTEX, credentials={}).failed()
+    assert (error.kind, error.status) == ("ApiKeyMissing", 400)
+    assert "`token`" in str(error)
+
+
+SHORTHANDS = [
+    (f"anthropic::{MODEL}", "POST /v1/messages HTTP/1.1"),
+    (
+        f"{VERTEX}::projects/p/locations/global/publishers/anthropic/models/{MODEL}@1",
+        f"POST /v1/projects/p/locations/global/publishers/anthropic/models/{MODEL}@1:rawPredict "
+        "HTTP/1.1",
+    ),
+    (
+        f"{VERTEX}::projects/p/locations/eu/endpoints/77",
+        "POST /v1/projects/p/locations/eu/endpoints/77:rawPredict HTTP/1.1",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "line"), SHORTHANDS)
+def test_shorthands(name: str, line: str) -> None:
+    type = name.partition("::")[0]
+    options = {"api_base": None, **shorthand_options(name)}
+    assert ask(type, request(max_tokens=5), options=options).seen[0].line == line
 
 
 def test_no_key_at_all() -> None:

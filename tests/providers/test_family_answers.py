@@ -265,6 +265,10 @@ def test_a_stream_cut_at_every_byte(sheet: Sheet) -> None:
 BAD_EVENTS: list[tuple[bytes, str]] = [
     (b"{", ""),
     (b'{"error":{"message":"overloaded","code":502}}', '{"message":"overloaded","code":502}'),
+    (
+        b'{"error":{"code":502},"choices":[{"delta":{"content":""},"finish_reason":"error"}]}',
+        '{"code":502}',
+    ),
     (b'{"choices":[{},{}]}', "invalid number of choices: 2"),
     (b'{"choices":[{"delta":{"content":7}}]}', "`content` is not a "),
     (b'{"choices":[{"delta":{"tool_calls":[{"index":3}]}}]}', ""),

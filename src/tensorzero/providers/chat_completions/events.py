@@ -47,6 +47,9 @@ class ChatCompletionsReader(StreamReader):
         data = orjson.loads(event)
         if not isinstance(data, dict):
             raise ValueError("not an object")
+        fault = data.get("error")
+        if fault is not None:  # some servers keep the choices beside it
+            raise ValueError(orjson.dumps(fault).decode())
         choices = data.get("choices")
         if not isinstance(choices, list):
             raise ValueError(without_choices(data))

@@ -6,6 +6,7 @@ Through the gateway, with OpenAI's and Azure's: ``tests/openai/test_openai_embed
 from __future__ import annotations
 
 import asyncio
+import struct
 from typing import Any
 
 import pytest
@@ -79,7 +80,10 @@ def test_what_is_sent_and_read(name: str) -> None:
     shown = seen.headers["api-key" if name == "azure" else "authorization"]
     assert shown.removeprefix("Bearer ") == "key-of-a-test"
     assert response.raw_request == BODIES[name]
-    assert [list(vector) for vector in response.vectors] == [[0.5, 0.25], [1.0, 2.0]]
+    assert [list(struct.unpack("2f", vector)) for vector in response.vectors] == [
+        [0.5, 0.25],
+        [1.0, 2.0],
+    ]
     assert response.usage == Usage(7, 0)
     assert response.raw_usage == RawUsage(MODEL_INFERENCE_ID, name, "embeddings", VECTORS["usage"])
 

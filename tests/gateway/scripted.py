@@ -10,6 +10,8 @@ from typing import Any
 import orjson
 
 from gateway.running import Gateway
+from providers.gcp_account import key_file
+from providers.gemini import HOSTS
 from upstream.scripted import Script, ScriptedServer, Seen, answer
 
 ENV_KEY = "sk-env-0123456789abcdef"
@@ -74,6 +76,32 @@ cost = [
   { pointer = "/usage/prompt_tokens", cost_per_million = 1.5, required = true },
   { pointer = "/usage/completion_tokens", cost_per_million = 2.0, required = true },
 ]
+
+[models.gemini]
+routing = ["studio", "second"]
+[models.gemini.providers.studio]
+type = "google_ai_studio_gemini"
+model_name = "gemini-x"
+api_key_location = "env::UPSTREAM_TEST_KEY"
+cost = [
+  { pointer = "/usageMetadata/promptTokenCount", cost_per_million = 1.0, required = true },
+  { pointer = "/usageMetadata/candidatesTokenCount", cost_per_million = 2.0 },
+]
+[models.gemini.providers.second]
+type = "openai"
+model_name = "second"
+api_base = "URL"
+api_key_location = "none"
+
+[models.vertex]
+routing = ["p"]
+[models.vertex.providers.p]
+type = "gcp_vertex_gemini"
+model_id = "gemini-x"
+location = "us-central1"
+project_id = "proj"
+credential_location = { default = "dynamic::gcp", fallback = "path::FOLDER/gcp.json" }
+discard_unknown_chunks = true
 
 [models.slow_providers]
 routing = ["first", "second"]
@@ -251,11 +279,14 @@ def start(folder: Path, upstream: Upstream) -> Gateway:
     """With a key of ours in its environment, and without one of OpenAI's."""
     (folder / "undefined.minijinja").write_text("{{ nowhere }}")
     config = folder / "tensorzero.toml"
-    config.write_text(CONFIG.replace("URL", upstream.url))
+    (folder / "gcp.json").write_text(key_file())
+    config.write_text(CONFIG.replace("URL", upstream.url).replace("FOLDER", str(folder)))
+    origin = upstream.url.removesuffix("/v1")
+    hosts = ",".join(f"{host}={origin}" for host in HOSTS)
     openai_key = os.environ.pop("OPENAI_API_KEY", None)
     os.environ["UPSTREAM_TEST_KEY"] = ENV_KEY
     try:
-        return Gateway(config, folder / "data")
+        return Gateway(config, folder / "data", environment={"TENSORZERO_UPSTREAM_HOSTS": hosts})
     finally:
         del os.environ["UPSTREAM_TEST_KEY"]
         if openai_key is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from tensorzero.api.batch_inference import batch_use_cases
 from tensorzero.api.datasets import changing_dataset_use_cases, reading_dataset_use_cases
 from tensorzero.api.feedback import feedback_use_cases
 from tensorzero.api.inference_queries import inference_query_use_cases
@@ -21,6 +22,7 @@ def use_case_routes(
     error_json = services.config.gateway.unstable_error_json
     datapoints = DatapointStore(services)
     changing = {
+        **batch_use_cases(services),
         **feedback_use_cases(services),
         **workflow_use_cases(services),
         **changing_dataset_use_cases(datapoints),

@@ -116,6 +116,14 @@ class Metrics:
             cell = self._feedback[metric_name] = made[0]
         cell.add()
 
+    def batch(self, function_name: str, inputs: int) -> None:
+        """A batch of inferences, past its validation."""
+        labels = [("endpoint", "batch_inference"), ("function_name", function_name)]
+        made = self._cells([sample(REQUESTS, labels), sample(INFERENCES, labels)])
+        if made is not None:
+            made[0].add()
+            made[1].add(inputs)
+
     def tokens(self, usage: Usage) -> None:
         """What one model call consumed."""
         if usage.input_tokens:

@@ -30,8 +30,8 @@ class Recorder(Protocol):
         """Write the rows durably (against the death of this process); returns their position,
         ``None`` when they could not be kept and recording is not required."""
 
-    async def flushed(self, position: object | None) -> None:
-        """Wait (bounded) until the rows at ``position`` can be queried."""
+    async def flushed(self, position: object | None) -> bool:
+        """Wait (bounded) until the rows at ``position`` can be queried; whether they can."""
 
     def remember(self, inference_id: str, episode_id: str, /) -> None:
         """An inference's rows have been appended: feedback on it is known to be on something."""
@@ -63,8 +63,8 @@ class NullRecorder:
     def append(self, rows: Rows) -> object | None:
         return None
 
-    async def flushed(self, position: object | None) -> None:
-        return
+    async def flushed(self, position: object | None) -> bool:
+        return True
 
     def remember(self, inference_id: str, episode_id: str, /) -> None:
         return

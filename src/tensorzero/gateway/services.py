@@ -31,6 +31,8 @@ class Services:
     feedback_targets: FeedbackTargets
     metrics: Metrics
     waits_for_database: bool = False
+    lock_dir: str = ""
+    """Where the gateway's workers lock what one of them may do at a time."""
     drawable: Mapping[str, tuple[str, ...]] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -25,6 +25,7 @@ from tensorzero.providers.base import (
     StreamItem,
     visible_messages,
 )
+from tensorzero.providers.batch import Batches
 from tensorzero.providers.credentials import api_key
 from tensorzero.providers.extra import apply_extra_body, extra_headers, has_extra_headers
 from tensorzero.providers.failures import UNREADABLE, Failures
@@ -102,6 +103,8 @@ class HttpProvider(ABC):
     signs: bool = False
     """Whether ``signed`` is asked to sign each request."""
     reads_headers: ClassVar[bool] = False
+    batches: Batches | None = None
+    """Set where the provider takes batches."""
 
     def __init__(self, context: ProviderContext, config: ProviderConfig) -> None:
         self.context = context
@@ -396,6 +399,13 @@ class HttpProvider(ABC):
         if self.signs:
             target = self.signed(target, payload, attempt, stream=request.stream)
         return target, raw_request, payload, messages
+
+    async def rendered_body(self, request: ModelRequest, attempt: Attempt) -> tuple[bytes, str]:
+        """The body alone, for calls that are sent another way: as it is sent, and as it is
+        recorded, without ``extra_body``. Raises ``GatewayError``."""
+        self.check(request, attempt)
+        messages = visible_messages(request, attempt, self.type)
+        return await self._general_body(request, messages, attempt, False)
 
     async def _general_body(
         self, request: ModelRequest, messages: list[Message], attempt: Attempt, edits: bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from tensorzero.config.model import ProviderConfig
@@ -12,6 +13,7 @@ from tensorzero.providers.chat_completions.provider import ChatCompletionsProvid
 from tensorzero.providers.chat_completions.tools import map_custom_tool
 from tensorzero.providers.failures import request_id_note
 from tensorzero.providers.http import Answer
+from tensorzero.providers.openai_batch import OpenAIBatches
 from tensorzero.providers.openai_responses import OpenAIResponsesProvider
 from tensorzero.types.model import Attempt
 from tensorzero.types.tools import ToolCallConfig
@@ -57,7 +59,17 @@ class OpenAIProvider(ChatCompletionsProvider):
 
 def make_openai(context: ProviderContext, config: ProviderConfig) -> Provider:
     """The provider of an ``openai`` entry, by its ``api_type``."""
+    provider: OpenAIProvider | OpenAIResponsesProvider
     if config.options.get("api_type") == "responses":
         api_base = config.options.get("api_base") or DEFAULT_API_BASE
-        return OpenAIResponsesProvider(context, config, api_base)
-    return OpenAIProvider(context, config)
+        provider = OpenAIResponsesProvider(context, config, api_base)
+    else:
+        provider = OpenAIProvider(context, config)
+    # Items of batches are Chat Completions in any case, with files in their default forms.
+    options = {
+        name: value
+        for name, value in config.options.items()
+        if name not in ("api_type", "content_type_overrides")
+    }
+    provider.batches = OpenAIBatches(OpenAIProvider(context, replace(config, options=options)))
+    return provider

@@ -262,9 +262,11 @@ class SpoolRecorder:
         self.full = False
         return True
 
-    async def flushed(self, position: object | None) -> None:
+    async def flushed(self, position: object | None) -> bool:
         if isinstance(position, tuple) and not await self.link.flushed(position, WAIT_S):
             log.warning("the database did not confirm an inference in %g s", WAIT_S)
+            return False
+        return True
 
     def close(self) -> None:
         self.link.close()

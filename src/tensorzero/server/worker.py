@@ -148,6 +148,7 @@ def _assemble(
         feedback_targets=FeedbackTargets(DatabaseReads(open_reads(settings), spool), recorder),
         metrics=Metrics(Counters(own_fd), config.gateway.latency_overhead_buckets),
         waits_for_database=observability.waits_for_database,
+        lock_dir=str(Path(settings.data_dir) / "locks"),
     )
     tasks: set[asyncio.Task[None]] = set()
     paths = use_case_routes(services, tasks)

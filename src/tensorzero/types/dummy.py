@@ -45,6 +45,7 @@ INTEGER_OPTIONS: Mapping[str, tuple[int, int]] = {
     "input_tokens": (0, COUNT),
     "output_tokens": (0, COUNT),
     "rand_seed": (0, COUNT),
+    "polls": (0, COUNT),
     "dims": (1, 100_000),
     "status": (300, 599),
 }

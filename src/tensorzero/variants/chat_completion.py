@@ -40,7 +40,7 @@ class VariantStream(Struct):
 
 async def infer(config: ChatCompletionConfig, context: VariantContext) -> VariantResult:
     """A complete answer; raises ``GatewayError``."""
-    model, request, params = _prepare(config, context)
+    model, request, params = prepare_call(config, context)
     if config.retries.num_retries == 0:
         result = await model.infer(request, context.credentials)
         return VariantResult([result], params, result.failed_raw)
@@ -52,7 +52,7 @@ async def infer(config: ChatCompletionConfig, context: VariantContext) -> Varian
 
 async def open_stream(config: ChatCompletionConfig, context: VariantContext) -> VariantStream:
     """A stream whose first chunk has been read; raises ``GatewayError``."""
-    model, request, params = _prepare(config, context)
+    model, request, params = prepare_call(config, context)
     stream, errors = await with_retries(
         lambda: model.stream(request, context.credentials), config.retries
     )
@@ -63,9 +63,10 @@ def _raw(errors: list[GatewayError]) -> list[RawResponse]:
     return [raw for error in errors for raw in error.raw_responses()]
 
 
-def _prepare(
+def prepare_call(
     config: ChatCompletionConfig, context: VariantContext
 ) -> tuple[Model, ModelRequest, ChatCompletionParams]:
+    """The model, what it is asked, and the merged parameters; raises ``GatewayError``."""
     messages = render_messages(context.input, config.templates, context.templates)
     system = render_system(context.input, config.templates, context.templates)
     params = context.params.merged_over(config.params)

@@ -23,6 +23,7 @@ from tensorzero.providers.chat_completions.tools import (
     refuse_provider_tools,
 )
 from tensorzero.providers.credentials import api_key
+from tensorzero.providers.dummy.batches import DummyBatches
 from tensorzero.providers.dummy.output import count_usage, make_output
 from tensorzero.providers.dummy.wire import (
     pieces,
@@ -56,6 +57,7 @@ class DummyProvider:
         self.model = parse_dummy_model(self.model_name)
         self.failures = Failures(self.type, self.api_type, context, lambda _: "")
         self.calls = 0
+        self.batches = DummyBatches(self, self.model.integer("polls", 1))
 
     async def infer(self, request: ModelRequest, attempt: Attempt) -> ProviderResponse:
         call = self._count()

@@ -1,0 +1,1 @@
+"""Batch inference: the contract's feedback and workflows page, section 3."""

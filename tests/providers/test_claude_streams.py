@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from providers.calls import MODEL_INFERENCE_ID, request
+from providers.calls import MODEL_INFERENCE_ID, assistant, request
 from providers.claude import (
     ANTHROPIC,
     BOTH,
@@ -139,6 +139,18 @@ def test_the_merged_answer(type: str) -> None:
     ]
     assert (merger.usage, merger.finish_reason) == (Usage(25, 42), "tool_call")
     assert merger.raw_response() == "\n".join(shown(*EVENTS))
+
+
+def test_a_thought_that_is_not_shown_goes_back_as_one() -> None:
+    """An empty text with a signature is no redacted thought."""
+    merger = StreamMerger(json=False)
+    events = [start(0, "thinking", thinking="", signature="")]
+    events += [delta(0, "signature_delta", signature="sig=="), stop(0), ending(), STOP]
+    for one in streamed(ANTHROPIC, OPENING, *events):
+        merger.add(one)
+    assert merger.output() == [Thought("", "sig==", provider_type=ANTHROPIC)]
+    sent = ask(ANTHROPIC, request(assistant(*merger.output()))).body
+    assert '[{"type":"thinking","thinking":"","signature":"sig=="}]' in sent
 
 
 def test_cached_tokens_and_their_repetition() -> None:

@@ -32,6 +32,7 @@ class _Block:
     provider_type: str | None = None
     extra_data: Any = None
     unknown: Unknown | None = None
+    worded: bool = False
 
     def build(self) -> OutputBlock:
         if self.kind == "text":
@@ -44,7 +45,7 @@ class _Block:
             {"type": "summary_text", "text": "".join(texts)} for texts in self.summaries.values()
         ]
         return Thought(
-            "".join(self.parts) if self.parts else None,
+            "".join(self.parts) if self.parts or self.worded else None,
             "".join(self.signature) if self.signature else None,
             summary or None,
             self.provider_type,
@@ -65,6 +66,8 @@ class StreamMerger:
         self.finish_reason: FinishReason | None = None
         self.events: list[str] = []
         self._blocks: dict[tuple[str, str], _Block] = {}
+        # A thought that its vendor shows as an empty text is another than one without text.
+        self._empty_thoughts: set[str] = set()
 
     def add(self, chunk: ProviderChunk) -> str | None:
         """Take a chunk in; for json functions returns its delta of the raw text."""
@@ -117,8 +120,11 @@ class StreamMerger:
 
     def _add_thought(self, block: ThoughtChunk, block_id: str) -> None:
         if not (block.text or block.signature or block.summary_text or block.extra_data):
+            if block.text is not None:
+                self._empty_thoughts.add(block_id)
             return
         target = self._block("thought", block_id)
+        target.worded |= block.text is not None or block_id in self._empty_thoughts
         if block.text:
             target.parts.append(block.text)
         if block.signature:

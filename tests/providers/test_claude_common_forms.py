@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from providers.claude import MODEL, SCHEMA, USAGE, VERTEX_OPTIONS, says
@@ -203,6 +203,7 @@ def test_the_common_delta_is_read_the_short_way() -> None:
     assert read_text_delta(orjson.dumps(event)) == TextChunk("2", "a")
 
 
+SLOW = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 trees = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats(allow_nan=False) | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
@@ -235,7 +236,7 @@ strange_events = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@SLOW
 @given(st.lists(strange_events | trees, max_size=4), st.booleans(), st.booleans())
 def test_no_event_breaks_a_reader(given: list[Any], prefilled: bool, discards: bool) -> None:
     reader = MessagesReader(
@@ -247,7 +248,7 @@ def test_no_event_breaks_a_reader(given: list[Any], prefilled: bool, discards: b
             assert chunk is None or isinstance(chunk.raw, str)
 
 
-@settings(max_examples=100, deadline=None)
+@SLOW
 @given(st.fixed_dictionaries({"content": st.lists(strange | trees, max_size=3)}) | trees)
 def test_no_answer_breaks_a_reader(body: Any) -> None:
     """A body whose content is a list is read whole: a block for each."""

@@ -160,6 +160,14 @@ def test_contents_are_sent_and_not_recorded(type: str) -> None:
 
 
 @both
+def test_what_looks_like_a_file_of_a_record_is_a_text(type: str) -> None:
+    file = File(data=PNG, mime_type="image/png")
+    outcome = ask(type, request(user("<TENSORZERO_FILE_0>", file, file)), files={})
+    assert outcome.body.count("<TENSORZERO_FILE_0>") == 1 and outcome.body.count(PNG) == 2
+    assert outcome.raw_request == outcome.body.replace(PNG, "<TENSORZERO_FILE_0>")
+
+
+@both
 @pytest.mark.parametrize("known", [True, False])
 def test_a_url_is_fetched_when_it_must_be(
     type: str, known: bool, caplog: pytest.LogCaptureFixture
@@ -175,8 +183,10 @@ def test_a_url_is_fetched_when_it_must_be(
 
 
 @both
-def test_a_detail_is_not_sent(type: str, caplog: pytest.LogCaptureFixture) -> None:
-    file = File(url=URL, mime_type="image/png", detail="low")
+@pytest.mark.parametrize("fetched", [False, True])
+def test_a_detail_is_not_sent(type: str, fetched: bool, caplog: pytest.LogCaptureFixture) -> None:
+    files = {"data": PNG} if fetched else {"url": URL}
+    file = File(**files, mime_type="image/png", detail="low")
     outcome = ask(type, request(user(file)), files={})
     assert "detail" not in outcome.body
     (warning,) = caplog.messages

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from secrets import token_hex
+
+import orjson
 
 from tensorzero.types.content import Message
 from tensorzero.types.errors import Serialization
@@ -11,6 +14,9 @@ from tensorzero.types.model import ModelRequest
 
 FileContents = dict[int, FileData]
 """Contents by ``id`` of the file block."""
+
+MARK = f"<{token_hex(16)}:"
+"""Begins the mark of a file in a body; nobody outside can know it."""
 
 
 async def file_contents(
@@ -27,9 +33,22 @@ async def file_contents(
     return contents
 
 
-def numbered(files: FileContents) -> FileContents:
-    """Each file's number in place of its data."""
+def marked(files: FileContents) -> FileContents:
+    """Each file's mark in place of its data: a body is built once, with these."""
     return {
-        key: FileData(f"<TENSORZERO_FILE_{index}>", content.mime_type)
+        key: FileData(f"{MARK}{index}>", content.mime_type)
         for index, (key, content) in enumerate(files.items())
     }
+
+
+def unmarked(body: bytes, files: FileContents) -> tuple[bytes, bytes]:
+    """A serialized body of ``marked`` files as it is sent, and as it is recorded: with each file's
+    number. Raises ``TypeError`` for data that is no text."""
+    contents = [orjson.dumps(content.data)[1:-1] for content in files.values()]
+    head, *pieces = body.split(MARK.encode())
+    sent, recorded = [head], [head]
+    for piece in pieces:
+        index, _, rest = piece.partition(b">")
+        sent += [contents[int(index)], rest]
+        recorded += [b"<TENSORZERO_FILE_%b>" % index, rest]
+    return b"".join(sent), b"".join(recorded)

@@ -29,7 +29,7 @@ from tensorzero.providers.batch import Batches
 from tensorzero.providers.credentials import api_key
 from tensorzero.providers.extra import apply_extra_body, extra_headers, has_extra_headers
 from tensorzero.providers.failures import UNREADABLE, Failures
-from tensorzero.providers.files import FileContents, file_contents, numbered
+from tensorzero.providers.files import FileContents, file_contents, marked, unmarked
 from tensorzero.types.content import Message, OutputBlock
 from tensorzero.types.errors import Serialization
 from tensorzero.types.files import File
@@ -412,31 +412,18 @@ class HttpProvider(ABC):
     ) -> tuple[bytes, str]:
         """The body as it is sent, and as it is recorded."""
         files = await file_contents(request, messages, self.inlines)
-        body = self.body_for(request, messages, files, attempt)
+        body = self.body_for(request, messages, marked(files), attempt)
         if edits:
             apply_extra_body(body, request, self.config, attempt)
         try:
             payload = orjson.dumps(body)
+            if not files:
+                return payload, payload.decode()
+            payload, recorded = unmarked(payload, files)
         except TypeError as error:
             # Nested deeper than the serializer goes: a schema, tool or block of the caller's.
             raise Serialization(f"The request of {self.type} cannot be written: {error}") from None
-        if files:
-            return payload, self._without_files(request, messages, files, attempt, edits)
-        return payload, payload.decode()
-
-    def _without_files(
-        self,
-        request: ModelRequest,
-        messages: list[Message],
-        files: FileContents,
-        attempt: Attempt,
-        edits: bool,
-    ) -> str:
-        """The body as it is recorded: each file's data replaced by its number."""
-        body = self.body_for(request, messages, numbered(files), attempt)
-        if edits:
-            apply_extra_body(body, request, self.config, attempt)
-        return orjson.dumps(body).decode()
+        return payload, recorded.decode()
 
     async def _events(
         self,

@@ -128,11 +128,7 @@ class MessagesProvider(HttpProvider):
         return self._body(request, messages, files, [])
 
     def body_for(
-        self,
-        request: ModelRequest,
-        messages: list[Message],
-        files: FileContents,
-        attempt: Attempt,
+        self, request: ModelRequest, messages: list[Message], files: FileContents, attempt: Attempt
     ) -> dict[str, Any]:
         config = request.tool_config
         scoped = [] if config is None else scoped_provider_tools(config, attempt)

@@ -166,3 +166,56 @@ def test_feedback_is_compared_too(db: EmbeddedDatabase, function: str) -> None:
         for table in targets:
             sql = f"SELECT count() FROM {table} WHERE metric_name = {{m:String}}"
             assert db.command(sql, {"m": function}).strip() == "1", table
+
+
+def datapoint(dataset: str, id_: str, microsecond: int, **columns: object) -> bytes:
+    return orjson.dumps(
+        {
+            "dataset_name": dataset,
+            "function_name": "f",
+            "id": id_,
+            "input": "{}",
+            "tool_params": "",
+            "tags": {},
+            "auxiliary": "",
+            "updated_at": f"2026-01-31 12:00:00.{microsecond:06}",
+            **columns,
+        }
+    )
+
+
+def test_versions_of_datapoints(db: EmbeddedDatabase, function: str) -> None:
+    """A later version stands for an earlier one, which may be merged away; not the other way
+    round, and not for the same id elsewhere."""
+    table = "ChatInferenceDatapoint"
+    ids = ids_of([inference(function) for _ in range(1200)])
+    second = [datapoint(function, id_, 2) for id_ in ids]
+    db.insert(table, b"\n".join(second[:1100]), 1100, token=function)
+    assert missing_rows(db, table, second) == second[1100:]
+    first, third = datapoint(function, ids[0], 1), datapoint(function, ids[0], 3)
+    elsewhere = datapoint(f"{function}-2", ids[0], 1)
+    assert missing_rows(db, table, [first, third, elsewhere]) == [third, elsewhere]
+    odd = [b"no json", b"{}", b"[]", orjson.dumps({"id": ids[0], "dataset_name": [1]})]
+    assert missing_rows(db, table, odd) == odd
+    assert missing_rows(db, "JsonInferenceDatapoint", second[:1]) == second[:1]
+
+
+def test_datapoints_in_doubt_where_no_tokens_are_remembered(
+    fake: FakeClickHouse, make: Make, root: Path, function: str
+) -> None:
+    table = "ChatInferenceDatapoint"
+    set_window = f"ALTER TABLE {table} MODIFY SETTING non_replicated_deduplication_window = "
+    (id_,) = ids_of([inference(function)])
+    stale = {"staled_at": "2026-01-31 12:00:00.000002"}
+    rows = [datapoint(function, id_, 1), datapoint(function, id_, 2, **stale)]
+    fake.engine.command(set_window + "0")
+    try:
+        writer = Writer(str(root / "w"))
+        append(writer, [[(table.encode(), row)] for row in rows])
+        fake.faults = deque([cut_after, cut_after])
+        assert asyncio.run(make(fake.client(), forgetful=(table,)).drain(30)) == 0
+    finally:
+        fake.engine.command(set_window + "1000")
+    assert [insert.table for insert in fake.inserts] == [table]
+    sql = f"SELECT count(), countIf(staled_at IS NOT NULL) FROM {table} FINAL WHERE id = {{i:UUID}}"
+    assert fake.engine.command(sql, {"i": id_}).split() == ["1", "1"]

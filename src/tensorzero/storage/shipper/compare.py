@@ -46,6 +46,9 @@ COMPARED = (
 """Tables whose rows have an id of their own."""
 _HUMAN = "StaticEvaluationHumanFeedback"
 _HUMAN_ID = "feedback_id"
+VERSIONED = ("ChatInferenceDatapoint", "JsonInferenceDatapoint")
+"""Tables whose rows replace those of the same ``_VERSION_KEY`` and an earlier ``updated_at``."""
+_VERSION_KEY = ("dataset_name", "function_name", "id")
 _IDS_AT_ONCE = 1000
 
 
@@ -59,7 +62,10 @@ def id_of(row: bytes) -> str | None:
 
 
 def missing_rows(sink: RowSink, table: str, rows: Sequence[bytes]) -> list[bytes]:
-    """Those of ``rows`` whose id the table does not have. Raises ``DatabaseError``."""
+    """Those of ``rows`` whose id the table does not have; of a versioned table, those of which it
+    has neither this nor a later version. Raises ``DatabaseError``."""
+    if table in VERSIONED:
+        return _missing_versions(sink, table, rows)
     if table not in COMPARED:
         return list(rows)
     ids = [id_of(row) for row in rows]
@@ -71,6 +77,29 @@ def missing_rows(sink: RowSink, table: str, rows: Sequence[bytes]) -> list[bytes
         )
         there.update(row["id"] for row in found)
     return [row for row, id_ in zip(rows, ids, strict=True) if id_ not in there]
+
+
+def _missing_versions(sink: RowSink, table: str, rows: Sequence[bytes]) -> list[bytes]:
+    """An earlier version may be merged away, so only the latest of a key tells."""
+    ids = [id_ for id_ in map(id_of, rows) if id_ is not None]
+    latest: dict[tuple[str, ...], str] = {}
+    for some in _pieces(ids):
+        found = sink.query_json(
+            f"SELECT dataset_name, function_name, id, toString(max(updated_at)) AS version "
+            f"FROM {table} WHERE id IN ({some}) GROUP BY {', '.join(_VERSION_KEY)}"
+        )
+        for row in found:
+            latest[tuple(row[name] for name in _VERSION_KEY)] = row["version"]
+    return [row for row in rows if not _is_there(row, latest)]
+
+
+def _is_there(row: bytes, latest: dict[tuple[str, ...], str]) -> bool:
+    try:
+        columns = orjson.loads(row)
+        version = latest.get(tuple(columns[name] for name in _VERSION_KEY))
+        return version is not None and version >= columns["updated_at"]
+    except (ValueError, KeyError, TypeError):
+        return False  # no row that could be compared
 
 
 def known_to_targets(sink: RowSink, table: str, rows: Sequence[bytes]) -> set[str]:

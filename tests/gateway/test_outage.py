@@ -242,7 +242,7 @@ def test_the_waiting_mode(clickhouse: ClickHouse, start: Callable[..., Gateway])
     began = time.monotonic()
     ids += ask(gateway, 1)
     assert 4.5 < time.monotonic() - began < 15
-    assert "did not confirm an inference in 5 s" in gateway.log_path.read_text()
+    assert "did not confirm what was recorded in 5 s" in gateway.log_path.read_text()
     clickhouse.start()
     arrive_once(clickhouse, ids)
     assert gateway.stop() == 0

@@ -30,8 +30,9 @@ class Recorder(Protocol):
         """Write the rows durably (against the death of this process); returns their position,
         ``None`` when they could not be kept and recording is not required."""
 
-    async def flushed(self, position: object | None) -> bool:
-        """Wait (bounded) until the rows at ``position`` can be queried; whether they can."""
+    async def flushed(self, position: object | None, more_s: float = 0.0) -> bool:
+        """Wait (bounded; ``more_s`` longer than for an inference) until the rows at ``position``
+        can be queried; whether they can."""
 
     def remember(self, inference_id: str, episode_id: str, /) -> None:
         """An inference's rows have been appended: feedback on it is known to be on something."""
@@ -63,7 +64,7 @@ class NullRecorder:
     def append(self, rows: Rows) -> object | None:
         return None
 
-    async def flushed(self, position: object | None) -> bool:
+    async def flushed(self, position: object | None, more_s: float = 0.0) -> bool:
         return True
 
     def remember(self, inference_id: str, episode_id: str, /) -> None:

@@ -262,9 +262,10 @@ class SpoolRecorder:
         self.full = False
         return True
 
-    async def flushed(self, position: object | None) -> bool:
-        if isinstance(position, tuple) and not await self.link.flushed(position, WAIT_S):
-            log.warning("the database did not confirm an inference in %g s", WAIT_S)
+    async def flushed(self, position: object | None, more_s: float = 0.0) -> bool:
+        wait_s = WAIT_S + more_s
+        if isinstance(position, tuple) and not await self.link.flushed(position, wait_s):
+            log.warning("the database did not confirm what was recorded in %g s", wait_s)
             return False
         return True
 

@@ -140,7 +140,7 @@ def test_the_waiting_mode_answers_anyway(
         worker.recorder.close()
 
     run(shipper, socket, script)
-    assert "did not confirm an inference in 0.3 s" in caplog.text
+    assert "did not confirm what was recorded in 0.3 s" in caplog.text
     assert recording.WAIT_S == 0.3
 
 

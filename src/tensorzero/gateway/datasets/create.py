@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from tensorzero.config.function import FunctionConfig
-from tensorzero.gateway.datasets.body import datapoint_items
+from tensorzero.gateway.datasets.body import SentDatapoints
 from tensorzero.gateway.datasets.content import (
     assemble_tools,
     check_input,
@@ -17,7 +19,7 @@ from tensorzero.gateway.datasets.content import (
     store_files,
 )
 from tensorzero.gateway.datasets.name import check_dataset_name
-from tensorzero.gateway.datasets.request import Kind, NewDatapoint, RawOutput, parse_new
+from tensorzero.gateway.datasets.request import KINDS, NewDatapoint, RawOutput, parse_new
 from tensorzero.gateway.datasets.row import datapoint_tools, new_row, text
 from tensorzero.gateway.datasets.store import DatapointStore
 from tensorzero.gateway.recorder import Rows
@@ -28,6 +30,7 @@ from tensorzero.types.schema import JSONSchema
 from tensorzero.types.tools import ToolCallConfig
 from tzcore.uuid7 import uuid7
 
+_AT_ONCE = 64
 NONE_GIVEN = "At least one datapoint must be provided"
 
 
@@ -48,32 +51,41 @@ async def create_datapoints(
     Raises ``JsonRequest``, ``InvalidDatasetName`` and ``InvalidRequest``.
     """
     turns, services = Turns(), store.services
-    given = [parse_new(value, path) async for value, path in datapoint_items(body, turns)]
+    sent = await SentDatapoints.read(body, parse_new, turns)
     check_dataset_name(dataset_name)
     store.check_writable()
-    if not given:
+    if not sent:
         raise InvalidRequest(NONE_GIVEN)
+    version = store.versions.next()
+    ids: list[str] = []
+    units: list[Rows] = []
+    remaining = iter(sent)
+    while some := list(islice(remaining, _AT_ONCE)):
+        for checked in await _checked(some, services, turns):
+            ids.append(uuid7())
+            units.append([_recorded(checked, dataset_name, ids[-1], version, services)])
+            await turns.offer()
+    await store.write(units, turns)
+    return {"ids": ids}
+
+
+async def _checked(
+    given: Sequence[NewDatapoint], services: Services, turns: Turns
+) -> list[_Checked]:
+    """With their files stored; raises ``InvalidRequest``."""
     checked = []
-    for datapoint in given:
+    for one in given:
         try:
-            checked.append(_check(datapoint, services))
+            checked.append(_check(one, services))
         except GatewayError as error:
-            raise _refused(datapoint.kind, error) from None
+            raise _refused(one.kind, error) from None
         await turns.offer()
-    for kind in ("chat", "json"):
+    for kind in KINDS:
         try:
             await store_files([one.input for one in given if one.kind == kind], services)
         except GatewayError as error:
             raise _refused(kind, error) from None
-    version = store.versions.next()
-    ids: list[str] = []
-    units: list[Rows] = []
-    for one in checked:
-        ids.append(uuid7())
-        units.append([_recorded(one, dataset_name, ids[-1], version, services)])
-        await turns.offer()
-    await store.write(units, turns)
-    return {"ids": ids}
+    return checked
 
 
 def _refused(kind: str, error: GatewayError) -> InvalidRequest:
@@ -100,7 +112,6 @@ def _recorded(
     checked: _Checked, dataset_name: str, id_: str, version: str, services: Services
 ) -> tuple[bytes, bytes]:
     given, output = checked.given, checked.given.output
-    kind: Kind = given.kind
     columns: dict[str, Any]
     output_value: Any = None
     if checked.schema is None:
@@ -112,7 +123,7 @@ def _recorded(
         if isinstance(output, RawOutput):
             output_value = json_columns(output, checked.schema)
     return new_row(
-        kind,
+        given.kind,
         dataset_name=dataset_name,
         function_name=given.function_name,
         id_=id_,

@@ -40,14 +40,14 @@ async def delete_dataset(dataset_name: str, store: DatapointStore) -> dict[str, 
 async def _stale(keys: Sequence[DatapointKey], store: DatapointStore) -> dict[str, int]:
     turns, deleted = Turns(), 0
     units: list[Rows] = []
-    position: object | None = None
+    written = None
     async for row in store.rows(keys, live=True):
         version = store.versions.next((row.version,))
         units.append([row.changed(updated_at=version, staled_at=version).recorded()])
         deleted += 1
         await turns.offer()
         if len(units) == _ROWS_AT_ONCE:
-            position = await store.append(units, turns)
+            written = await store.append(units, turns)
             units.clear()
-    await store.readable(await store.append(units, turns) or position)
+    await store.readable(await store.append(units, turns) or written)
     return {"num_deleted_datapoints": deleted}

@@ -22,6 +22,8 @@ _READ_BYTES = 16_777_216
 _FRAME_ROWS = 1000
 _FRAME_BYTES = 4_194_304
 """A frame of the spool is written in one go."""
+_FRAME_S = 1.0
+"""How much longer an answer waits for the database, for each frame after the first."""
 LIVE = "i.staled_at IS NULL"
 
 
@@ -35,6 +37,14 @@ class DatapointKey:
     id: str
     version: str
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where the last of some rows ends, and how many frames they are."""
+
+    position: object
+    frames: int
 
 
 KEY_COLUMNS = (
@@ -71,10 +81,11 @@ class DatapointStore:
             )
 
     async def keys(self, conditions: str, params: Mapping[str, Parameter]) -> list[DatapointKey]:
-        """Of all datapoints that fulfil ``conditions``, in no order."""
+        """Of all datapoints that fulfil ``conditions``, each table's in its own order: neighbours
+        are read together at little cost."""
         sql = " UNION ALL ".join(
-            f"SELECT '{kind}' AS kind, {KEY_COLUMNS} FROM {TABLES[kind]} AS i FINAL "
-            f"WHERE {conditions}"
+            f"(SELECT '{kind}' AS kind, {KEY_COLUMNS} FROM {TABLES[kind]} AS i FINAL "
+            f"WHERE {conditions} ORDER BY i.dataset_name, i.function_name, i.id)"
             for kind in TABLES
         )
         return [read_key(row) for row in await self.services.reads.query(sql, params)]
@@ -138,26 +149,28 @@ class DatapointStore:
                 raise DatapointNotFound(dataset_name, id_)
         return found
 
-    async def append(self, units: Iterable[Rows], turns: Turns) -> object | None:
-        """Record rows durably; returns the position behind them, ``None`` for no rows. The rows
-        of one unit are kept all or not at all, whatever happens.
+    async def append(self, units: Iterable[Rows], turns: Turns) -> Written | None:
+        """Record rows durably; ``None`` for no rows. The rows of one unit are kept all or not at
+        all, whatever happens.
 
         Raises ``ObservabilityUnavailable``, and ``ClickHouseConnection`` when there is no room.
         """
         recorder = self.services.recorder
         recorder.check()
-        position: object | None = None
+        written: Written | None = None
         for frame in _frames(units):
             position = recorder.append(frame)
             if position is None:
                 raise ClickHouseConnection("There is no room to record datapoints; see the log")
+            written = Written(position, 1 if written is None else written.frames + 1)
             await turns.offer()
-        return position
+        return written
 
-    async def readable(self, position: object | None) -> None:
-        """Wait (bounded) until what was recorded before ``position`` can be read."""
-        if position is not None:
-            await self.services.recorder.flushed(position)
+    async def readable(self, written: Written | None) -> None:
+        """Wait (bounded) until it can be read."""
+        if written is not None:
+            more_s = (written.frames - 1) * _FRAME_S
+            await self.services.recorder.flushed(written.position, more_s)
 
     async def write(self, units: Iterable[Rows], turns: Turns) -> None:
         """``append``, then ``readable``."""

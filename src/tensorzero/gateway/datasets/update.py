@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from tensorzero.config.function import FunctionConfig
-from tensorzero.gateway.datasets.body import datapoint_items
+from tensorzero.gateway.datasets.body import SentDatapoints
 from tensorzero.gateway.datasets.content import (
     assemble_tools,
     check_input,
@@ -24,7 +24,6 @@ from tensorzero.gateway.datasets.request import (
     NO_CHANGES,
     DatapointUpdate,
     Kind,
-    MetadataUpdate,
     RawOutput,
     parse_metadata_update,
     parse_update,
@@ -50,7 +49,7 @@ async def update_datapoints(
     ``UnknownFunction``, and what is wrong with an input, its files, the tools or a schema.
     """
     turns, services = Turns(), store.services
-    updates = [parse_update(value, path) async for value, path in datapoint_items(body, turns)]
+    updates = list(await SentDatapoints.read(body, parse_update, turns))
     ids = [update.id for update in updates]
     _check_request(dataset_name, ids, store)
     found = await store.live(dataset_name, ids)
@@ -86,9 +85,7 @@ async def update_metadata(
 ) -> dict[str, list[str]]:
     """Names only, in place; answers the request's ids. Raises as ``update_datapoints``."""
     turns = Turns()
-    updates: list[MetadataUpdate] = [
-        parse_metadata_update(value, path) async for value, path in datapoint_items(body, turns)
-    ]
+    updates = list(await SentDatapoints.read(body, parse_metadata_update, turns))
     ids = [update.id for update in updates]
     _check_request(dataset_name, ids, store)
     found = await store.live(dataset_name, ids)

@@ -180,3 +180,7 @@ def test_unknown_chunks_are_discarded_where_that_is_wanted(
     chunks = scripted.stream(model_name="vertex")
     blocks = [block["type"] for chunk in chunks for block in chunk["content"]]
     assert blocks == ["text"]
+
+
+def test_that_hosts_are_looked_for_elsewhere_is_said(scripted: Api) -> None:
+    assert "TENSORZERO_UPSTREAM_HOSTS is set: " in scripted.log

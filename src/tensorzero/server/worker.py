@@ -35,7 +35,7 @@ from tensorzero.gateway.recorder import NullRecorder, Recorder
 from tensorzero.gateway.services import Services
 from tensorzero.models.embedding import EmbeddingTable
 from tensorzero.models.table import ModelTable
-from tensorzero.providers.base import ProviderContext, upstream_hosts
+from tensorzero.providers.base import UPSTREAM_HOSTS, ProviderContext, upstream_hosts
 from tensorzero.server.database_reads import DatabaseReads, open_reads
 from tensorzero.server.feedback_spool import FeedbackSpool
 from tensorzero.server.logs import set_up_logs
@@ -121,11 +121,11 @@ def _assemble(
     """
     own_fd = counter_fds[number]
     pool = Pool(user_agent=f"TensorZero/{VERSION}".encode())
+    hosts = upstream_hosts(os.environ)
+    if hosts:
+        log.warning("%s is set: %s is looked for elsewhere", UPSTREAM_HOSTS, ", ".join(hosts))
     context = ProviderContext(
-        pool,
-        config.gateway.global_outbound_http_timeout_ms,
-        config.gateway.debug,
-        upstream_hosts(os.environ),
+        pool, config.gateway.global_outbound_http_timeout_ms, config.gateway.debug, hosts
     )
     observability = config.gateway.observability
     spool: SpoolRecorder | None = None

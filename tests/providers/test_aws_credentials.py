@@ -233,7 +233,7 @@ def test_a_failing_renewal_keeps_valid_keys(
     async def work(chain: CredentialChain) -> None:
         await first_keys(chain)
         process.fails()
-        while "cannot be renewed" not in caplog.text:
+        while "no AWS credentials are to be had now" not in caplog.text:
             assert chain.keys() == Keys("AKIDFIRST", "s", "t")
             await asyncio.sleep(0.005)
         assert chain.keys() == Keys("AKIDFIRST", "s", "t")
@@ -286,6 +286,22 @@ def test_web_identity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     form = parse_qs(server.seen[0].body.decode())
     assert form["Action"] == ["AssumeRoleWithWebIdentity"]
     assert form["WebIdentityToken"] == ["a.web.token"]
+
+
+def test_a_look_before_the_first_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = serve(monkeypatch, lambda _: container("AKIDONE", LATER))
+
+    async def work(chain: CredentialChain) -> None:
+        chain.look()
+        chain.look()
+        assert chain.keys() is chain.latest is None
+        while chain.keys() is None:  # noqa: ASYNC110 - requests ask, nothing tells them
+            await asyncio.sleep(0.005)
+        chain.look()
+        assert chain.keys() == chain.latest
+
+    run(work)
+    assert len(server.seen) == 1
 
 
 # --- in calls -----------------------------------------------------------------------------------

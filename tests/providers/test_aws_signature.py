@@ -191,6 +191,7 @@ ARN = "arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Ainference-profile%2Fus.m
         ("https://bedrock-runtime.us-east-1.amazonaws.com/model/a.b-v1%3A0/converse", BASE),
         (f"https://bedrock-runtime.us-east-1.amazonaws.com/model/{ARN}/converse-stream", BASE[:1]),
         ("http://localhost:4566/a/./b/../c//model/x/converse", BASE),
+        ("https://h.example/caf%C3%A9/model/x%3A0/converse", BASE),
         ("http://[::1]:4566/model/x/converse", BASE),
         ("https://h.example/model/x/converse", [*BASE, ("X-Zone", "  two   words ")]),
         ("https://h.example/model/x/converse", [*BASE, ("X-Amzn-Bedrock-Trace", "ENABLED")]),

@@ -44,6 +44,7 @@ class CredentialChain:
         self._credentials: Any = None
         self._stamp: tuple[float, ...] = ()
         self._found: Found | None = None
+        self._latest: Found | None = None
         self._check_at = 0.0
         self._failure = ""
         self._failed_until = 0.0
@@ -53,6 +54,16 @@ class CredentialChain:
         """Import and set up what takes time, at start. Whether there are keys is not asked."""
         if self._session is None:
             self._open()
+
+    def look(self) -> None:
+        """Ask the chain beside whatever else happens, so that no request has to wait for it."""
+        if self._found is None:
+            self._ask()
+
+    @property
+    def latest(self) -> Keys | None:
+        """The keys that were valid last: good enough for a request that is being prepared."""
+        return None if self._latest is None else self._latest.keys
 
     def keys(self) -> Keys | None:
         """The keys if they are valid. Has them renewed in the background when it is time."""
@@ -90,9 +101,9 @@ class CredentialChain:
         except Exception as error:  # whatever a chain of files, processes and servers may raise
             self._failure = str(error)
             self._failed_until = monotonic() + FAILED_S
-            log.warning("the AWS credentials cannot be renewed: %s", error)
+            log.warning("no AWS credentials are to be had now: %s", error)
         else:
-            self._found = found
+            self._found = self._latest = found
             self._failed_until = 0.0
             self._check_at = monotonic() + CHECK_S
 

@@ -166,6 +166,10 @@ class AwsProvider(HttpProvider):
 
     # --- signing
 
+    async def start(self) -> None:
+        if self._uses_chain:
+            self.context.aws_credentials.look()
+
     def pending_credentials(self, attempt: Attempt) -> Awaitable[None] | None:
         if not self._uses_chain or self.context.aws_credentials.keys() is not None:
             return None
@@ -183,9 +187,9 @@ class AwsProvider(HttpProvider):
                 self._dynamic(attempt, "secret_access_key") or "",
                 self._dynamic(attempt, "session_token"),
             )
-        keys = self.context.aws_credentials.keys()
-        if keys is None:
-            raise self._without_keys("Failed to get AWS credentials: they have expired")
+        # A request that has been prepared for long may hold keys in their last minute.
+        keys = self.context.aws_credentials.keys() or self.context.aws_credentials.latest
+        assert keys is not None, "`pending_credentials` is awaited before"
         return keys
 
     def signed(self, target: Target, payload: bytes, attempt: Attempt, *, stream: bool) -> Target:

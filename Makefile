@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: run test test-plain test-debug soak lint build clean bench bench-e2e bench-bars bench-ingest bench-peers profile
+.PHONY: run test test-plain test-debug soak lint build clean bench bench-e2e bench-bars bench-ingest bench-peers bench-queries profile
 
 $(VENV)/.installed: pyproject.toml setup.py $(wildcard src/tzcore/*.pyx src/tzcore/*.pxd)
 	$(PYTHON) -m venv $(VENV)
@@ -57,6 +57,9 @@ bench-ingest: build
 
 bench-peers: build
 	$(BIN)/python benchmarks/peers.py $(ARGS)
+
+bench-queries: build
+	$(BIN)/python benchmarks/queries.py $(ARGS)
 
 profile: build
 	$(BIN)/python benchmarks/profile_worker.py $(ARGS)

@@ -213,14 +213,25 @@ api_key_location = "none"
 class Gateway:
     """Our gateway as a user runs it, with a data directory of its own."""
 
-    def __init__(self, mock: Mock, *, records: bool = True, workers: int = 1) -> None:
+    def __init__(
+        self,
+        mock: Mock | None,
+        *,
+        records: bool = True,
+        workers: int = 1,
+        config_text: str | None = None,
+    ) -> None:
+        """``config_text`` instead of one function that asks ``mock``."""
         self.folder = Path(tempfile.mkdtemp(prefix="bench-gateway-"))
         self.data_dir = self.folder / "data"
         self.log_path = self.folder / "log"
         self.records = records
         self.workers = workers
         config = self.folder / "tensorzero.toml"
-        config.write_text(CONFIG.format(records=str(records).lower(), mock=mock.port))
+        if config_text is None:
+            assert mock is not None
+            config_text = CONFIG.format(records=str(records).lower(), mock=mock.port)
+        config.write_text(config_text)
         self.port = free_port()
         self.environment = {k: v for k, v in os.environ.items() if "TENSORZERO_" not in k}
         self.started_at = time.monotonic()

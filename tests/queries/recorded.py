@@ -15,7 +15,19 @@ import orjson
 from gateway.running import Gateway
 from tensorzero.storage.database.connection_file import read_connection
 
-CHAT = ("pages", "metrics", "episodes", "tags", "times", "search", "demos", "shapes", "odd", "old")
+CHAT = (
+    "pages",
+    "metrics",
+    "episodes",
+    "tags",
+    "times",
+    "search",
+    "demos",
+    "shapes",
+    "odd",
+    "old",
+    "draft_email",
+)
 JSON = ("pages_json", "demos_json", "old_json")
 
 ODD = """it"s \\ odd {p0:String} --"""
@@ -32,6 +44,10 @@ type = "float"
 level = "inference"
 optimize = "max"
 [metrics.good]
+type = "boolean"
+level = "inference"
+optimize = "max"
+[metrics.email_sent]
 type = "boolean"
 level = "inference"
 optimize = "max"

@@ -16,8 +16,8 @@ from tensorzero.gateway.queries.filters import FloatMetric, Time
 from tensorzero.gateway.queries.sql import Bindings
 
 FunctionType = Literal["chat", "json"]
-_MILLISECONDS_BIT = 80
-"""A UUIDv7 holds its time above this bit."""
+UUID_TIME_BIT = 80
+"""A UUIDv7 holds its time, in milliseconds, from this bit on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class InferenceRows:
         """A whole second is a range of ids, which is the order of the index tables."""
 
         def second(at: int) -> str:
-            return bind.uint128(max(at, 0) * 1000 << _MILLISECONDS_BIT)
+            return bind.uint128(max(at, 0) * 1000 << UUID_TIME_BIT)
 
         uint, begins, ends = self.source.uint, second(node.seconds), second(node.seconds + 1)
         return {
@@ -145,4 +145,4 @@ def latest_value() -> str:
 
 def creation_second(uint: str) -> str:
     """SQL of the second in an id."""
-    return f"intDiv(bitShiftRight({uint}, {_MILLISECONDS_BIT}), 1000)"
+    return f"intDiv(bitShiftRight({uint}, {UUID_TIME_BIT}), 1000)"

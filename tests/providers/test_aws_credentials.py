@@ -173,20 +173,23 @@ def test_a_container_and_the_renewal_of_its_keys(monkeypatch: pytest.MonkeyPatch
 
 
 def test_one_question_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    server = serve(monkeypatch, lambda _: [0.2, *container("AKIDONE", LATER)])
+    may_answer = Event()
+
+    def script(_: Seen) -> Script:
+        may_answer.wait(30)
+        return container("AKIDONE", LATER)
 
     async def work(chain: CredentialChain) -> None:
-        ticks = 0
-
         async def tick() -> None:
-            nonlocal ticks
-            while chain.keys() is None:
-                ticks += 1
+            # The loop goes on while the thread waits.
+            for _ in range(20):
+                assert chain.keys() is None
                 await asyncio.sleep(0.001)
+            may_answer.set()
 
         await asyncio.gather(tick(), *(chain.wait(ConfigError) for _ in range(50)))
-        # The loop went on while the thread waited.
-        assert ticks > 10
+
+    server = serve(monkeypatch, script)
 
     run(work)
     assert len(server.seen) == 1

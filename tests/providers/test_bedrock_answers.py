@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from calendar import timegm
 from email.utils import formatdate
 from typing import Any
 
@@ -261,8 +262,8 @@ FINE = answer(said({"text": "Hello!"}))
 def signed_at(outcome: Outcome) -> list[float]:
     """How far the signatures' dates are from now, in seconds."""
     dates = [seen.headers["x-amz-date"] for seen in outcome.seen]
-    stamps = [time.mktime(time.strptime(f"{one[:-1]} UTC", "%Y%m%dT%H%M%S %Z")) for one in dates]
-    return [stamp - time.timezone - time.time() for stamp in stamps]
+    stamps = [timegm(time.strptime(one, "%Y%m%dT%H%M%SZ")) for one in dates]
+    return [stamp - time.time() for stamp in stamps]
 
 
 @pytest.mark.parametrize("streams", [False, True])
@@ -295,18 +296,14 @@ def test_a_wrong_clock_is_corrected_once_a_call() -> None:
     assert len(outcome.seen) == 2
 
 
-@pytest.mark.parametrize(
-    "script",
-    [
+def test_other_refusals_are_final() -> None:
+    for script in (
         dated(10, "403 Forbidden", EXPIRED),
         dated(7200, "400 Bad Request", EXPIRED),
         answer(EXPIRED, "403 Forbidden"),
         answer(EXPIRED, "403 Forbidden", "date: yesterday"),
-    ],
-    ids=["right", "400", "none", "garbage"],
-)
-def test_other_refusals_are_final(script: Script) -> None:
-    assert len(converse(request(), script).seen) == 1
+    ):
+        assert len(converse(request(), script).seen) == 1
 
 
 def test_what_the_caller_signed_is_not_signed_again() -> None:

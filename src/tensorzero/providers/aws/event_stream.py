@@ -51,7 +51,8 @@ class FrameParser:
     """Cuts a stream into frames. The bytes may arrive in any pieces."""
 
     def __init__(self) -> None:
-        self._data = bytearray()
+        self._rest = bytearray()
+        self._needed = PRELUDE.size  # so many bytes of the rest have to be there to read on
         # Header blocks repeat: nearly all frames of a stream have the same one.
         self._known: dict[bytes, dict[str, str]] = {}
 
@@ -60,35 +61,41 @@ class FrameParser:
 
         Raises ``ExceptionFrame`` or ``FrameError`` where they stand.
         """
-        buffer = self._data
-        buffer += data
-        at = 0
-        try:
-            while len(buffer) - at >= PRELUDE.size:
-                total, length, checksum = PRELUDE.unpack_from(buffer, at)
-                # An impossible length is told before its bytes are waited for.
-                if crc32(buffer[at : at + 8]) != checksum:
-                    raise FrameError("the checksum of a prelude does not match")
-                if total > MAX_FRAME_BYTES:
-                    raise FrameError(f"a frame of {total} bytes is larger than {MAX_FRAME_BYTES}")
-                if total < OVERHEAD + length:
-                    raise FrameError(f"a frame of {total} bytes with {length} bytes of headers")
-                end = at + total
-                if len(buffer) < end:
-                    return
-                content = bytes(buffer[at : end - 4])
-                if crc32(content) != CHECKSUM.unpack_from(buffer, end - 4)[0]:
-                    raise FrameError("the checksum of a frame does not match")
-                at = end
-                start = PRELUDE.size + length
-                yield self._event(content[PRELUDE.size : start], content[start:])
-        finally:
-            del buffer[:at]
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._needed:
+                return
+            data = bytes(self._rest)
+            self._rest.clear()
+        at, size = 0, len(data)
+        while size - at >= PRELUDE.size:
+            total, length, checksum = PRELUDE.unpack_from(data, at)
+            # An impossible length is told before its bytes are waited for.
+            if crc32(data[at : at + 8]) != checksum:
+                raise FrameError("the checksum of a prelude does not match")
+            if total > MAX_FRAME_BYTES:
+                raise FrameError(f"a frame of {total} bytes is larger than {MAX_FRAME_BYTES}")
+            if total < OVERHEAD + length:
+                raise FrameError(f"a frame of {total} bytes with {length} bytes of headers")
+            end = at + total
+            if size < end:
+                self._needed = total
+                break
+            content = data[at : end - 4]
+            if crc32(content) != CHECKSUM.unpack_from(data, end - 4)[0]:
+                raise FrameError("the checksum of a frame does not match")
+            at = end
+            start = PRELUDE.size + length
+            yield self._event(content[PRELUDE.size : start], content[start:])
+        else:
+            self._needed = PRELUDE.size
+        if at < size:
+            self._rest += data[at:]
 
     @property
     def incomplete(self) -> bool:
         """Whether a frame has begun and not ended."""
-        return bool(self._data)
+        return bool(self._rest)
 
     def close(self) -> Iterator[Frame]:
         """What the end of the stream completes: nothing."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import configparser
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -118,20 +119,24 @@ def sdk_region(environ: Mapping[str, str]) -> str | None:
         region = parser.get(name, "region", fallback="").strip()
         if region:
             return region
-    return _instance_region(environ)
+    return _instance_region(
+        environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT"),
+        environ.get("AWS_EC2_METADATA_DISABLED") or "false",
+    )
 
 
-def _instance_region(environ: Mapping[str, str]) -> str | None:
-    """What the instance's metadata says; asked for a second at most."""
+@lru_cache(maxsize=4)
+def _instance_region(place: str | None, disabled: str) -> str | None:
+    """What the instance's metadata says. Asked once for all providers: elsewhere than at Amazon's
+    nobody answers for a second or two."""
     from botocore.exceptions import BotoCoreError  # only those who need it wait for its import
     from botocore.utils import InstanceMetadataRegionFetcher
 
-    place = environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT")
     try:
         fetcher = InstanceMetadataRegionFetcher(
             timeout=1,
             num_attempts=1,
-            env=dict(environ),
+            env={"AWS_EC2_METADATA_DISABLED": disabled},
             config={"ec2_metadata_service_endpoint": place} if place else None,
         )
         region: str | None = fetcher.retrieve_region()

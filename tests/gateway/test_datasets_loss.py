@@ -96,3 +96,19 @@ def test_kill_9(provider: Provider, tmp_path: Path) -> None:
     assert stale <= {id_ for id_, is_live in rows if is_live == "0"}
     doubled = "SELECT count() - uniqExact(id, updated_at) FROM ChatInferenceDatapoint"
     assert gateway.query(doubled) == [["0"]]
+
+
+def test_a_database_that_is_slow_to_confirm(gateway: Gateway) -> None:
+    """The answer waits for it, not for ever: what was answered is there once it is back."""
+    (shipper,) = gateway.children("tensorzero.server.shipping")
+    os.kill(shipper, signal.SIGSTOP)
+    try:
+        body = {"datapoints": [chat(name="late")]}
+        answer = httpx.post(f"{gateway.url}{PATH}", json=body, timeout=60)
+    finally:
+        os.kill(shipper, signal.SIGCONT)
+    assert answer.status_code == 200
+    assert "the database did not confirm what was recorded in 5 s" in gateway.log()
+    (id_,) = answer.json()["ids"]
+    found = f"SELECT count() FROM ChatInferenceDatapoint WHERE id = '{id_}'"
+    gateway.wait_for(found, "1", timeout_s=60)

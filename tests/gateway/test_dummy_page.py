@@ -7,16 +7,14 @@ import re
 import shlex
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from gateway.api import HELLO
+from gateway.pages import ROOT, fits, shipped_config
 from gateway.running import Gateway
 
-ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "dummy.md").read_text()
 
 
@@ -38,35 +36,10 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """The configuration that `make run` starts with, and the page's own."""
     folder = tmp_path_factory.mktemp("dummy")
     (toml,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
-    text = (ROOT / "config" / "tensorzero.toml").read_text()
-    config = folder / "tensorzero.toml"
-    config.write_text(
-        text.replace('"functions/', f'"{ROOT}/config/functions/').replace("127.0.0.1:3000", "")
-        + toml
-    )
-    config.write_text(config.read_text().replace('bind_address = ""\n', ""))
+    config = shipped_config(folder, toml)
     running = Gateway(config, folder / "data")
     yield running
     assert running.stop() == 0
-
-
-def _fits(shown: Any, given: Any) -> bool:
-    """Whether ``given`` is what is shown; ``…`` stands for anything."""
-    if shown == "…":
-        return True
-    if isinstance(shown, dict):
-        return (
-            isinstance(given, dict)
-            and list(shown) == list(given)
-            and all(_fits(shown[key], given[key]) for key in shown)
-        )
-    if isinstance(shown, list):
-        return (
-            isinstance(given, list)
-            and len(shown) == len(given)
-            and all(_fits(one, other) for one, other in zip(shown, given, strict=True))
-        )
-    return bool(shown == given)
 
 
 def test_there_are_examples() -> None:
@@ -87,7 +60,7 @@ def test_an_example(shipped: Gateway, command: str, shown: list[str]) -> None:
         start = "data: " if wanted.startswith("data: ") else ""
         assert line.startswith(start)
         given, expected = json.loads(line[len(start) :]), json.loads(wanted[len(start) :])
-        assert _fits(expected, given), line
+        assert fits(expected, given), line
 
 
 def test_the_pages_configuration(shipped: Gateway) -> None:

@@ -29,6 +29,7 @@ from tzcore.chunked cimport ChunkDecoder, is_token_char
 from tzcore.heads cimport (
     ResponseHead, find_field, find_head_end, list_fields, parse_response_head,
 )
+from tzcore.task cimport Signal
 from tzcore.client_coding import DecodedTooLarge, Undecodable, make_decoder
 from tzcore.client_connect import open_socket
 from tzcore.client_proxy import TunnelRefused, open_tunnel, proxy_from_environment
@@ -391,14 +392,15 @@ cdef class Inbox:
     cdef bint finished
     cdef bint dropping           # nobody reads on, but the connection may yet serve again
     cdef object error
-    cdef object waiter
+    cdef Signal waiter
 
-    cdef int wake(self) except -1:
-        waiter = self.waiter
+    cdef int wake(self, bint now) except -1:
+        """Let the reader go on. ``now``: before this returns."""
+        cdef Signal waiter = self.waiter
         if waiter is not None:
             self.waiter = None
-            if not waiter.done():
-                waiter.set_result(None)
+            if not waiter.set:
+                waiter.fire(None, None, now)
         return 0
 
     cdef int put(self, bytes data) except -1:
@@ -409,7 +411,7 @@ cdef class Inbox:
         if self.size > STREAM_PAUSE_BYTES and not self.paused:
             self.paused = True
             self.connection.transport.pause_reading()
-        return self.wake()
+        return 0
 
     cdef bytes take(self):
         cdef bytes data = <bytes>self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
@@ -426,7 +428,7 @@ cdef class Inbox:
         self.connection = None
         self.error = error
         self.finished = True
-        return self.wake()
+        return 0
 
     cdef int abandon(self) except -1:
         """Nobody reads on: an unfinished answer closes its connection."""
@@ -439,7 +441,7 @@ cdef class Inbox:
         if not self.finished:
             self.finished = True
             self.error = ClientError("the stream was closed before its end")
-            self.wake()
+            self.wake(False)
         if connection is not None:
             connection.close()
         return 0
@@ -476,6 +478,7 @@ cdef class ResponseStream(Answer):
 
     async def __anext__(self):
         cdef Inbox inbox = self.inbox
+        cdef Signal waiter
         cdef bytes data
         while True:
             if inbox.pieces:
@@ -496,7 +499,8 @@ cdef class ResponseStream(Answer):
                 raise StopAsyncIteration
             if inbox.waiter is not None:
                 raise RuntimeError("two readers wait for the same stream")
-            waiter = self.loop.create_future()
+            waiter = Signal.__new__(Signal)
+            waiter.loop = self.loop
             inbox.waiter = waiter
             try:
                 await waiter
@@ -556,7 +560,9 @@ cdef class Connection:
     cdef double timeout_s
     cdef double sent_at
     cdef double first_byte_at     # 0 until then
-    cdef object future            # of the exchange under way, until its result is known
+    cdef Signal future            # of the exchange under way, until its result is known
+    cdef Signal ready             # what fires at the end of a callback, with ``result``
+    cdef Answer result
     cdef Answer answer
     cdef Inbox inbox
     cdef bytearray buffer         # a head that came in pieces
@@ -589,10 +595,14 @@ cdef class Connection:
         self.pool.connections.add(self)
 
     def connection_lost(self, error):
+        cdef Inbox inbox = self.inbox
         self.ended(error)
+        self.go_on(inbox)
 
     def eof_received(self):
+        cdef Inbox inbox = self.inbox
         self.ended(None)
+        self.go_on(inbox)
         return None
 
     def pause_writing(self):
@@ -602,6 +612,25 @@ cdef class Connection:
         pass
 
     def data_received(self, bytes data not None):
+        cdef Inbox inbox = self.inbox
+        self.receive(data)
+        self.go_on(inbox)
+
+    cdef int go_on(self, Inbox inbox) except -1:
+        """Let whoever waits go on, at the end of a callback: the connection may serve the next
+        exchange before this returns."""
+        cdef Signal ready = self.ready
+        cdef Answer result
+        if ready is not None:
+            result = self.result
+            self.ready = None
+            self.result = None
+            ready.fire(result, None, True)
+        elif inbox is not None and (inbox.pieces or inbox.finished):
+            inbox.wake(True)
+        return 0
+
+    cdef int receive(self, bytes data) except -1:
         cdef Py_ssize_t at = 0, n = PyBytes_GET_SIZE(data)
         try:
             if self.phase == WAIT:
@@ -610,12 +639,12 @@ cdef class Connection:
             elif self.phase == IDLE:
                 # Nothing was asked: an early 408, or a peer out of step.
                 self.close()
-                return
+                return 0
             if self.phase == HEAD:
                 if self.buffer is not None:
                     self.buffer += data
                     if not self.head_has_ended():
-                        return
+                        return 0
                     data = bytes(self.buffer)
                     self.buffer = None
                     n = PyBytes_GET_SIZE(data)
@@ -634,15 +663,17 @@ cdef class Connection:
                 self.close()
         except ClientError as error:
             self.fail(error)
+        return 0
 
     # --- the exchange
 
-    cdef object start(self, Target target, bytes method, bytes headers, bytes body,
+    cdef Signal start(self, Target target, bytes method, bytes headers, bytes body,
                       double deadline, double timeout_s, bint streaming):
         """Write a request; the future of its ``Response`` or ``ResponseStream``."""
         cdef bytes head = render_head(target, method, headers, body)
         cdef double now = monotonic()
-        future = self.pool.loop.create_future()
+        cdef Signal future = Signal.__new__(Signal)
+        future.loop = self.pool.loop
         self.future = future
         self.phase = WAIT
         self.streaming = streaming
@@ -746,9 +777,16 @@ cdef class Connection:
                 raise ProtocolError(f"{self.origin.label}: {error}") from None
         self.inbox = inbox
         self.answer = None
-        future, self.future = self.future, None
-        if future is not None and not future.done():
-            future.set_result(stream)
+        self.succeed(stream)
+        return 0
+
+    cdef int succeed(self, Answer result) except -1:
+        """The exchange's result is known; the caller gets it at the end of the callback."""
+        cdef Signal future = self.future
+        self.future = None
+        if future is not None and not future.set:
+            self.ready = future
+            self.result = result
         return 0
 
     cdef bint within_limit(self, long long size) except -1:
@@ -825,13 +863,11 @@ cdef class Connection:
         cdef Response response
         cdef Inbox inbox = self.inbox
         cdef double now = monotonic()
-        future = self.future
         if inbox is None:
             response = <Response>self.answer
             response.body = body
             response.done_at = now
-        else:
-            response = None
+            self.succeed(response)
         self.forget_exchange()
         self.served = True
         if self.keep_alive and not (
@@ -847,8 +883,6 @@ cdef class Connection:
             self.close()
         if inbox is not None:
             inbox.settle(None)
-        elif future is not None and not future.done():
-            future.set_result(response)
         return 0
 
     cdef int forget_exchange(self) except -1:
@@ -864,12 +898,13 @@ cdef class Connection:
     cdef int fail(self, error) except -1:
         """The exchange under way has failed."""
         cdef Inbox inbox = self.inbox
-        future = self.future
+        cdef Signal future = self.future
         self.close()
         if inbox is not None:
             inbox.settle(error)
-        if future is not None and not future.done():
-            future.set_exception(error)
+            inbox.wake(False)
+        if future is not None and not future.set:
+            future.fire(None, error, False)
         return 0
 
     cdef int ended(self, error) except -1:
@@ -1120,6 +1155,7 @@ cdef class Pool:
         """
         cdef Origin server = target.server
         cdef Connection connection
+        cdef Signal future
         cdef bint fresh = False
         cdef bint reused
         running = asyncio.get_running_loop()
@@ -1150,6 +1186,7 @@ cdef class Pool:
         cdef Origin server = target.server
         cdef Connection connection
         cdef ResponseStream response
+        cdef Signal future
         cdef bint fresh = False
         cdef bint reused
         cdef double read_limit = INFINITY if read_s is None else read_s

@@ -25,6 +25,7 @@ from tensorzero.gateway.request import InferenceRequest
 from tensorzero.gateway.services import Services
 from tensorzero.gateway.stream import open_stream
 from tensorzero.types.errors import GatewayError, InternalError
+from tzcore.task import EagerTask
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ DONE = b"data: [DONE]\n\n"
 class InferenceRoute(TaskRoute):
     """The handler of inferences in one form."""
 
-    def __init__(self, services: Services, tasks: set[asyncio.Task[None]], face: Face) -> None:
+    def __init__(self, services: Services, tasks: set[EagerTask], face: Face) -> None:
         super().__init__(tasks, face, services.config.gateway.unstable_error_json)
         self.services = services
         self.face = face

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine
@@ -13,6 +12,7 @@ from tensorzero.api.errors import log_error
 from tensorzero.api.exchange import Exchange
 from tensorzero.api.face import ErrorFace
 from tensorzero.types.errors import GatewayError
+from tzcore.task import EagerTask
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class TaskRoute(ABC):
     """Every request is a task in ``tasks``: a graceful stop waits for it, and a client that
     leaves does not end it."""
 
-    def __init__(self, tasks: set[asyncio.Task[None]], errors: ErrorFace, error_json: bool) -> None:
+    def __init__(self, tasks: set[EagerTask], errors: ErrorFace, error_json: bool) -> None:
         self.tasks = tasks
         self.errors = errors
         self.error_json = error_json
@@ -34,12 +34,9 @@ class TaskRoute(ABC):
     def __call__(self, exchange: Exchange) -> None:
         """Begin to serve a request."""
 
-    def begin(self, serving: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def begin(self, serving: Coroutine[Any, Any, None]) -> EagerTask:
         """Run what answers a request, whatever happens to its connection."""
-        task = asyncio.get_running_loop().create_task(serving)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-        return task
+        return EagerTask(serving, self.tasks)
 
     @staticmethod
     def _body(exchange: Exchange) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from tensorzero.api.request_span import (
 )
 from tensorzero.api.route import CLIENT_LEFT, UNEXPECTED, TaskRoute
 from tensorzero.types.errors import GatewayError, InternalError
+from tzcore.task import EagerTask
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class UseCaseRoute(TaskRoute):
     def __init__(
         self,
         use_case: UseCase,
-        tasks: set[asyncio.Task[None]],
+        tasks: set[EagerTask],
         *,
         error_json: bool,
         reads_only: bool = False,

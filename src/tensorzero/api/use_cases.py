@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 
 from tensorzero.api.batch_inference import batch_use_cases
@@ -13,10 +12,11 @@ from tensorzero.api.use_case import UseCaseRoute
 from tensorzero.api.workflow_runs import workflow_use_cases
 from tensorzero.gateway.datasets.store import DatapointStore
 from tensorzero.gateway.services import Services
+from tzcore.task import EagerTask
 
 
 def use_case_routes(
-    services: Services, tasks: set[asyncio.Task[None]]
+    services: Services, tasks: set[EagerTask]
 ) -> dict[tuple[str, str], UseCaseRoute]:
     """By method and path, a ``{name}`` in the path is a parameter."""
     error_json = services.config.gateway.unstable_error_json

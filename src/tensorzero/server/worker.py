@@ -50,6 +50,7 @@ from tzcore.http1_plain import plain_protocol
 from tzcore.metrics import Counters
 from tzcore.spool import SpoolFull, Writer
 from tzcore.targets import TargetMemory
+from tzcore.task import EagerTask
 from tzcore.uuid7 import uuid7
 
 # By its full name: this module runs as ``__main__``.
@@ -77,7 +78,7 @@ class Parts:
     pool: Pool
     spool: SpoolRecorder | None
     models: ModelTable
-    tasks: set[asyncio.Task[None]]
+    tasks: set[EagerTask]
     app: App
 
 
@@ -150,7 +151,7 @@ def _assemble(
         waits_for_database=observability.waits_for_database,
         lock_dir=str(Path(settings.data_dir) / "locks"),
     )
-    tasks: set[asyncio.Task[None]] = set()
+    tasks: set[EagerTask] = set()
     paths = use_case_routes(services, tasks)
     app = App(
         paths=paths,
@@ -248,7 +249,7 @@ async def serve(
 
 
 async def _stop_when_told(
-    stopping: asyncio.Event, server: uvicorn.Server, inferences: set[asyncio.Task[None]]
+    stopping: asyncio.Event, server: uvicorn.Server, inferences: set[EagerTask]
 ) -> None:
     """Begin the graceful stop, and say now and then what it still waits for."""
     await stopping.wait()

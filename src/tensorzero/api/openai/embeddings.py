@@ -38,6 +38,7 @@ from tensorzero.types.embedding import (
 )
 from tensorzero.types.errors import GatewayError, InternalError
 from tensorzero.types.usage import RawResponse
+from tzcore.task import EagerTask
 from tzcore.vectors import vector_json
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ _U32 = 2**32
 class EmbeddingsRoute(TaskRoute):
     """The handler."""
 
-    def __init__(self, services: Services, tasks: set[asyncio.Task[None]]) -> None:
+    def __init__(self, services: Services, tasks: set[EagerTask]) -> None:
         super().__init__(tasks, OpenAIErrors(), services.config.gateway.unstable_error_json)
         self.services = services
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from harness import FakeClickHouse, append, cut_after, exactly, held, ids_of, inference
+from harness import FakeClickHouse, Handler, append, cut_after, exactly, held, ids_of, inference
 
 from tensorzero.storage.database.embedded import EmbeddedDatabase
 from tensorzero.storage.shipper.compare import complete_targets, missing_rows
@@ -131,6 +131,46 @@ def test_tables_that_remember_no_tokens(
             )
     assert held(fake.engine, function) == exactly(8)
     assert [insert.table for insert in fake.inserts] == ["ChatInference", "ModelInference"]
+
+
+def full_disk_after(fake: FakeClickHouse, handler: Handler, run: Callable[[], None]) -> bool:
+    """The engine wrote the rows, met a full disk, and remembers no token (seen in chDB 4.4)."""
+    insert = fake.inserts[-1]
+    fake.engine.insert(
+        insert.table, b"\n".join(insert.rows), len(insert.rows), token=f"lost {insert.rows[0]!r}"
+    )
+    handler.exception(243, "Cannot reserve 1.00 MiB, not enough space", 500)
+    return True
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_full_disk_makes_tokens_worthless(
+    fake: FakeClickHouse, make: Make, root: Path, function: str, restarted: bool
+) -> None:
+    """Whether the shipper lives on or a new one finds the batch in flight."""
+    writer = Writer(str(root / "w"))
+    append(writer, [inference(function) for _ in range(8)])
+    fake.faults = deque([full_disk_after, full_disk_after])
+    shipper = make(fake.client())
+    if restarted:
+
+        async def until_the_disk_is_full() -> None:
+            stop = asyncio.Event()
+            running = asyncio.create_task(shipper.run(stop))
+            async with asyncio.timeout(30):
+                while not shipper.state.state.compare:  # noqa: ASYNC110 - nothing tells
+                    await asyncio.sleep(0.001)
+            fake.stop()
+            stop.set()
+            await running
+
+        asyncio.run(until_the_disk_is_full())
+        fake.start()
+        shipper = make(fake.client())
+        assert shipper.state.state.compare
+    assert asyncio.run(shipper.drain(30)) == 0
+    assert by_ids(held(fake.engine, function)) == by_ids(exactly(8))
+    assert not shipper.state.state.compare
 
 
 def test_missing_rows(db: EmbeddedDatabase, function: str) -> None:

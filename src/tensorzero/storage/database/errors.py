@@ -7,6 +7,9 @@ the connection's).
 
 from __future__ import annotations
 
+_NOT_ENOUGH_SPACE = 243
+_NO_SPACE = "No space left on device"
+
 
 class DatabaseError(Exception):
     """Base of everything this package raises on purpose; its text is fit for a user."""
@@ -25,6 +28,11 @@ class SinkUnavailable(DatabaseError):
     def __init__(self, message: str, code: int = 0) -> None:
         super().__init__(message)
         self.code = code
+
+    @property
+    def disk_full(self) -> bool:
+        """The engine itself ran out of disk, maybe in the middle of writing a part."""
+        return self.code == _NOT_ENOUGH_SPACE or (self.code != 0 and _NO_SPACE in str(self))
 
 
 class DatabaseUnavailable(SinkUnavailable):

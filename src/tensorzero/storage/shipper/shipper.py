@@ -16,7 +16,7 @@ from tensorzero.storage.shipper.batch import MAX_BYTES, MAX_FRAMES, Batch, Limit
 from tensorzero.storage.shipper.delivery import Delivery
 from tensorzero.storage.shipper.ingest import IngestThread
 from tensorzero.storage.shipper.quarantine import Quarantine
-from tensorzero.storage.shipper.sink import RowSink
+from tensorzero.storage.shipper.sink import RowSink, SinkUnavailable
 from tensorzero.storage.shipper.spool import SpoolReader
 from tensorzero.storage.shipper.state import State, StateFile
 from tensorzero.storage.shipper.waiting_inferences import FoundInferences, find_inferences
@@ -246,7 +246,7 @@ class Shipper:
         log.info("sending a batch again that was in flight")
         batch = await asyncio.to_thread(self.spool.rebuild, ranges)
         digest = batch.digest()
-        flight = _Flight(batch, digest, begun=True, sent=True)
+        flight = _Flight(batch, digest, begun=True, sent=True, compare=self.state.state.compare)
         if digest != self.state.state.digest:
             log.error("the batch in flight has changed on the disk; its rows are compared")
             flight.compare = True
@@ -334,11 +334,22 @@ class Shipper:
             if flight.compare:
                 self.delivery.send_missing(batch)
             else:
-                self.delivery.send(batch, in_doubt=in_doubt)
+                self._send(flight, in_doubt)
         checkpoints = self.spool.after(batch.ranges)
         self.state.write(State(checkpoints, distrust=self._distrust))
         self.spool.mark_shipped(checkpoints)
         self.spool.remove_shipped()
+
+    def _send(self, flight: _Flight, in_doubt: bool) -> None:
+        try:
+            self.delivery.send(flight.batch, in_doubt=in_doubt)
+        except SinkUnavailable as error:
+            if error.disk_full:
+                # Parts that were written remember no token then, and tokens no parts.
+                flight.compare = True
+                ranges = flight.batch.ranges
+                self.state.write(State(self.spool.shipped, ranges, flight.digest, compare=True))
+            raise
 
     def _report(self, *, idle: bool) -> None:
         if self.on_progress is not None:

@@ -25,13 +25,15 @@ _MAGIC = b"TZSHIP01"
 @dataclass(slots=True)
 class State:
     """``checkpoints``: up to where each writer's rows are in the database. ``in_flight``: the
-    ranges of the batch that is being sent, with ``digest`` over its bytes. ``distrust``: a
-    comparison of all that is held with the database has begun and is not at its end."""
+    ranges of the batch that is being sent, with ``digest`` over its bytes. ``compare``: it met a
+    full disk, so tokens cannot tell what became of it. ``distrust``: a comparison of all that is
+    held with the database has begun and is not at its end."""
 
     checkpoints: dict[str, Position] = field(default_factory=dict)
     in_flight: list[Range] = field(default_factory=list)
     digest: str = ""
     distrust: bool = False
+    compare: bool = False
 
     def to_json(self) -> bytes:
         return orjson.dumps(
@@ -42,6 +44,7 @@ class State:
                 "in_flight": [asdict(entry) for entry in self.in_flight],
                 "digest": self.digest,
                 "distrust": self.distrust,
+                "compare": self.compare,
             }
         )
 
@@ -53,6 +56,7 @@ class State:
             [Range(**entry) for entry in data["in_flight"]],
             str(data["digest"]),
             data["distrust"] is True,
+            data.get("compare") is True,
         )
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 import httpx
@@ -508,6 +509,55 @@ def test_refused_by_the_provider(batches: Api, upstream: BatchServer) -> None:
         error = refused(batches, 500, "All model providers failed", body)
         assert "key-of-the-test" not in error["error"]
         assert text in orjson.dumps(error).decode() or "html" in text
+
+
+HOSTILE = (
+    "it's \\' -- /* ; DROP TABLE BatchRequest",
+    'say "hi" \\ {batch:UUID} `x` %s {}',
+    "a\x00b\n\t\r\u2028",
+    "\\N",
+)
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_hostile_texts_are_data(batches: Api, hostile: str) -> None:
+    """What may be any text is recorded as it is; elsewhere it is refused, never run."""
+    started = start(
+        batches,
+        function_name="echo",
+        inputs=[hello(hostile)],
+        tags=[{hostile: hostile}],
+        params={
+            "chat_completion": {
+                "reasoning_effort": [hostile],
+                "verbosity": [hostile],
+                "stop_sequences": [[hostile]],
+            }
+        },
+    )
+    batch, (id_,) = started["batch_id"], started["inference_ids"]
+    assert poll(batches, batch) == {"status": "pending"}
+    (item,) = poll(batches, batch)["inferences"]
+    assert item["content"] == [{"type": "text", "text": hostile}]
+    row = batches.row(id_)
+    assert row["tags"] == {hostile: hostile}
+    assert row["input"] == hello(hostile)
+    params = row["inference_params"]["chat_completion"]
+    assert params["stop_sequences"] == [hostile]
+    body = {"function_name": "echo", "inputs": [hello("x")]}
+    for change in (
+        {"function_name": hostile},
+        {"variant_name": hostile},
+        {"episode_ids": [hostile]},
+        {"tool_choice": [{"specific": hostile}], "allowed_tools": [["weather"]]},
+        {"allowed_tools": [[hostile]]},
+        {"tool_choice": [hostile]},
+        {hostile: 1},
+    ):
+        result = batches.client.post(f"{batches.url}{ROUTE}", json={**body, **change})
+        assert result.status_code in (400, 404), result.text
+    for path in (quote(hostile, safe=""), f"{batch}/inference/{quote(hostile, safe='')}"):
+        assert get(batches, path).status_code == 400
 
 
 def _rows(api: Api, batch: str) -> list[int]:

@@ -17,8 +17,9 @@ providers were sent and answered, word for word: raw_request and raw_response of
 batches and cache.
 
 It says how many rows of each table go and about how many bytes they take on disk, and asks.
-The rows are gone when it ends; the disk space of embedded tables is free within ten minutes (until
-then it takes more: tables are rewritten without these rows). A prune that was interrupted is
+The rows are gone when it ends. The disk space of embedded tables is free some ten minutes later,
+without a running gateway after the next start (until then it takes more: tables are rewritten
+without these rows). A prune that was interrupted is
 completed by the same command. A running gateway goes on meanwhile. Whoever can read the data
 directory's database/connection.json, or has the server's credentials, can prune.
 

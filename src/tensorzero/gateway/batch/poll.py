@@ -15,7 +15,7 @@ from tensorzero.functions.tools import prepare_tools
 from tensorzero.gateway.batch.locks import file_lock
 from tensorzero.gateway.batch.results import StoredBatch, completed_answer, find_batch, find_items
 from tensorzero.gateway.batch.rows import Row, batch_row, model_inference_id, result_rows
-from tensorzero.gateway.batch.start import require_recording, write
+from tensorzero.gateway.batch.start import append, confirmed, require_recording
 from tensorzero.gateway.fields import uuid
 from tensorzero.gateway.inference import Inference
 from tensorzero.gateway.record import function_output
@@ -70,7 +70,7 @@ async def _ask(batch: StoredBatch, services: Services) -> BatchStatus:
             answer.status, answer.error = "failed", MissingBatchInferenceResponse()
         elif not await _record(batch, route, answer, services):
             return "pending"
-    await write([_status_row(batch, answer)], services)
+    await confirmed(append([_status_row(batch, answer)], services), services)
     if answer.error is not None:
         raise answer.error
     return answer.status
@@ -107,17 +107,20 @@ async def _record(batch: StoredBatch, route: Route, answer: BatchPoll, services:
             log.warning("batch %s has no result for %s", batch.id, item["inference_id"])
     frames = [found[at : at + RESULTS_AT_ONCE] for at in range(0, len(found), RESULTS_AT_ONCE)]
     table = "JsonInference" if function.type == "json" else "ChatInference"
+    position: object = None
     for frame in frames:
         rows: list[Row] = []
         for item in frame:
             result = results[item["inference_id"]]
             rows += _rows(batch, route, item, result, answer.finished_at_ms, services)
         if rows and not await _written(table, frame, services):
-            await write(rows, services)
+            position = append(rows, services)
             for item in frame:
                 services.recorder.remember(item["inference_id"], item["episode_id"])
                 services.metrics.tokens(results[item["inference_id"]].usage)
         await asyncio.sleep(0)
+    # A batch that is seen to be completed is complete.
+    await confirmed(position, services)
     return True
 
 

@@ -259,8 +259,11 @@ async def _record(
                 inference, item.request, item.params, batch_id, variant_name, batch, raw_request
             )
         )
+    position: object = None
     for at in range(0, len(rows), ROWS_AT_ONCE):
-        await write(rows[at : at + ROWS_AT_ONCE], services)
+        position = append(rows[at : at + ROWS_AT_ONCE], services)
+        await asyncio.sleep(0)
+    await confirmed(position, services)
     started = batch.started
     row = batch_row(
         batch_id,
@@ -275,15 +278,21 @@ async def _record(
         snapshot_hash=services.config.snapshot.hash,
         errors=started.errors,
     )
-    await write([row], services)
+    await confirmed(append([row], services), services)
 
 
-async def write(rows: Rows, services: Services) -> None:
-    """Write rows that the answer speaks of, and wait until they can be queried. Raises
-    ``ClickHouseConnection``; then they may be written later."""
+def append(rows: Rows, services: Services) -> object:
+    """Write rows that the answer speaks of; returns their position, for ``confirmed``. Raises
+    ``ClickHouseConnection`` when they cannot be kept."""
     position = services.recorder.append(rows)
     if position is None:
         raise ClickHouseConnection("There is no room to record it; see the log")
+    return position
+
+
+async def confirmed(position: object, services: Services) -> None:
+    """Wait until all rows up to ``position`` can be queried. Raises ``ClickHouseConnection``; then
+    they come later."""
     ends = time.monotonic() + WAIT_S
     while not await services.recorder.flushed(position):
         if time.monotonic() > ends:

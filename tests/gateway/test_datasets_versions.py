@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from gateway.api import Api
-from gateway.datapoints import Dataset, chat, insert
+from gateway.datapoints import Dataset, chat, extract, insert
+from tensorzero.gateway.datasets import store as stores
 from tensorzero.gateway.datasets.versions import Versions
+from tensorzero.server.database_reads import DatabaseReads
+from tensorzero.storage.database.reads import ReadClient
 
 NOON = 1_769_860_800_000_000_000
 
@@ -44,3 +50,29 @@ def test_a_row_of_another_gateway_whose_clock_is_ahead_can_be_changed(api: Api) 
     assert dataset.delete(third) == 1
     assert dataset.drop() == 2
     assert dataset.list() == []
+
+
+def test_a_dataset_is_gone_through_in_pieces(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every live datapoint once, whichever function and type it is of."""
+    dataset = Dataset(api, "pieces")
+    sent = [chat(), chat(function_name="two"), extract()] * 5
+    live = dataset.create(*sent, chat())
+    assert dataset.delete(live.pop()) == 1
+    monkeypatch.setattr(stores, "_KEYS_AT_ONCE", 4)
+    monkeypatch.setattr(stores, "_IDS_AT_ONCE", 3)
+
+    async def run() -> list[tuple[list[str], list[str]]]:
+        client = ReadClient.for_data_dir(api.data_dir)
+        services: Any = SimpleNamespace(reads=DatabaseReads(client, None), records=True)
+        store = stores.DatapointStore(services)
+        found = []
+        async for keys in store.live_keys("pieces"):
+            rows = [row.id async for row in store.rows(keys, live=True)]
+            found.append(([key.id for key in keys], rows))
+        await client.aclose()
+        return found
+
+    found = asyncio.run(run())
+    assert [len(keys) for keys, _ in found] == [4, 4, 2, 4, 1]
+    assert all(keys == rows for keys, rows in found)
+    assert sorted(id_ for keys, _ in found for id_ in keys) == sorted(live)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
 
 from tensorzero.gateway.datasets.body import parse_ids
 from tensorzero.gateway.datasets.name import check_dataset_name
-from tensorzero.gateway.datasets.store import LIVE, DatapointKey, DatapointStore
+from tensorzero.gateway.datasets.store import DatapointKey, DatapointStore
 from tensorzero.gateway.recorder import Rows
 from tensorzero.gateway.turns import Turns
 from tensorzero.types.errors import InvalidRequest
@@ -26,28 +26,34 @@ async def delete_datapoints(
     store.check_writable()
     if not ids:
         raise InvalidRequest("ids must be a non-empty list")
-    return await _stale(await store.keys_of(ids, dataset_name=dataset_name), store)
+
+    async def keys() -> AsyncIterator[list[DatapointKey]]:
+        yield await store.keys_of(ids, dataset_name=dataset_name)
+
+    return await _stale(keys(), store)
 
 
 async def delete_dataset(dataset_name: str, store: DatapointStore) -> dict[str, int]:
     """The same for all of a dataset; raises ``InvalidDatasetName`` and ``InvalidRequest``."""
     check_dataset_name(dataset_name)
     store.check_writable()
-    conditions = f"i.dataset_name = {{dataset_name:String}} AND {LIVE}"
-    return await _stale(await store.keys(conditions, {"dataset_name": dataset_name}), store)
+    return await _stale(store.live_keys(dataset_name), store)
 
 
-async def _stale(keys: Sequence[DatapointKey], store: DatapointStore) -> dict[str, int]:
+async def _stale(
+    pieces: AsyncIterator[list[DatapointKey]], store: DatapointStore
+) -> dict[str, int]:
     turns, deleted = Turns(), 0
     units: list[Rows] = []
     written = None
-    async for row in store.rows(keys, live=True):
-        version = store.versions.next((row.version,))
-        units.append([row.changed(updated_at=version, staled_at=version).recorded()])
-        deleted += 1
-        await turns.offer()
-        if len(units) == _ROWS_AT_ONCE:
-            written = await store.append(units, turns)
-            units.clear()
+    async for keys in pieces:
+        async for row in store.rows(keys, live=True):
+            version = store.versions.next((row.version,))
+            units.append([row.changed(updated_at=version, staled_at=version).recorded()])
+            deleted += 1
+            await turns.offer()
+            if len(units) == _ROWS_AT_ONCE:
+                written = await store.append(units, turns)
+                units.clear()
     await store.readable(await store.append(units, turns) or written)
     return {"num_deleted_datapoints": deleted}

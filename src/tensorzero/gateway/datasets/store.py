@@ -18,6 +18,7 @@ from tensorzero.types.errors import ClickHouseConnection, DatapointNotFound, Inv
 
 _IDS_AT_ONCE = 500
 """They travel in the address of a query."""
+_KEYS_AT_ONCE = 20_000
 _READ_BYTES = 16_777_216
 _FRAME_ROWS = 1000
 _FRAME_BYTES = 4_194_304
@@ -80,15 +81,19 @@ class DatapointStore:
                 "`gateway.observability.enabled` is false"
             )
 
-    async def keys(self, conditions: str, params: Mapping[str, Parameter]) -> list[DatapointKey]:
-        """Of all datapoints that fulfil ``conditions``, each table's in its own order: neighbours
-        are read together at little cost."""
-        sql = " UNION ALL ".join(
-            f"(SELECT '{kind}' AS kind, {KEY_COLUMNS} FROM {TABLES[kind]} AS i FINAL "
-            f"WHERE {conditions} ORDER BY i.dataset_name, i.function_name, i.id)"
-            for kind in TABLES
-        )
-        return [read_key(row) for row in await self.services.reads.query(sql, params)]
+    async def live_keys(self, dataset_name: str) -> AsyncIterator[list[DatapointKey]]:
+        """Of all live datapoints of a dataset, in pieces; each table's in its own order, so that
+        neighbours are read together at little cost."""
+        for kind in TABLES:
+            conditions = f"i.dataset_name = {{dataset_name:String}} AND {LIVE}"
+            params: dict[str, Parameter] = {"dataset_name": dataset_name, "most": _KEYS_AT_ONCE}
+            tail = "ORDER BY i.function_name, i.id LIMIT {most:UInt64}"
+            keys = await self._keys(kind, f"{conditions} {tail}", params)
+            conditions += " AND (i.function_name, i.id) > ({function_name:String}, {id:UUID})"
+            while keys:
+                yield keys
+                params |= {"function_name": keys[-1].function_name, "id": keys[-1].id}
+                keys = await self._keys(kind, f"{conditions} {tail}", params)
 
     async def keys_of(
         self, ids: Iterable[str], *, dataset_name: str | None = None, live: bool = True
@@ -103,8 +108,18 @@ class DatapointStore:
             conditions += f" AND {LIVE}"
         found: list[DatapointKey] = []
         for some in _pieces(list(dict.fromkeys(ids))):
-            found += await self.keys(conditions, {**params, "ids": some})
+            for kind in TABLES:
+                found += await self._keys(kind, conditions, {**params, "ids": some})
         return found
+
+    async def _keys(
+        self, kind: Kind, conditions: str, params: Mapping[str, Parameter]
+    ) -> list[DatapointKey]:
+        sql = (
+            f"SELECT '{kind}' AS kind, {KEY_COLUMNS} FROM {TABLES[kind]} AS i FINAL "
+            f"WHERE {conditions}"
+        )
+        return [read_key(row) for row in await self.services.reads.query(sql, params)]
 
     async def rows(
         self, keys: Sequence[DatapointKey], *, live: bool

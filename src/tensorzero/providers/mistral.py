@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tensorzero.providers.chat_completions.answers import AnswerReader, as_list
+from tensorzero.providers.chat_completions.answers import AnswerReader, as_list, as_string
 from tensorzero.providers.chat_completions.events import ChatCompletionsReader
 from tensorzero.providers.chat_completions.figures import finish_reasons
 from tensorzero.providers.chat_completions.files import FileContents
@@ -29,10 +29,11 @@ def read_content(content: Any) -> list[Piece]:
         kind = part.get("type")
         if kind == "thinking":
             text = "".join(
-                str(inner.get("text") or "") for inner in as_list(part.get("thinking"), "thinking")
+                as_string(inner.get("text") or "", "text")
+                for inner in as_list(part.get("thinking"), "thinking")
             )
         elif kind == "text":
-            text = str(part.get("text") or "")
+            text = as_string(part.get("text") or "", "text")
         else:
             continue  # references and the like
         if text:

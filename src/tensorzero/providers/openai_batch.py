@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 import orjson
 
 from tensorzero.providers.batch import Items
+from tensorzero.providers.chat_completions.answers import batch_result
 from tensorzero.providers.chat_completions.provider import ChatCompletionsProvider
 from tensorzero.providers.credentials import api_key
 from tensorzero.providers.failures import UNREADABLE
@@ -153,13 +154,7 @@ class OpenAIBatches:
         inference_id = str(UUID(_text(row["custom_id"], "custom_id")))
         body = row["response"]["body"]
         answer = self._chat.answer(body, Attempt("", "", "", Credentials()))
-        return BatchResult(
-            inference_id,
-            answer.output,
-            answer.usage,
-            answer.finish_reason,
-            orjson.dumps(body).decode(),
-        )
+        return batch_result(inference_id, answer, body)
 
     async def _upload(self, content: bytes, credentials: Credentials) -> str:
         boundary = uuid4().hex.encode()

@@ -52,7 +52,7 @@ class OpenAIResponsesProvider(HttpProvider):
         self.model_name: str = config.options["model_name"]
         self.own_tools: list[Any] = list(config.options.get("provider_tools") or ())
         self.include_reasoning = bool(config.options.get("include_encrypted_reasoning"))
-        self._parts: PartsByParameters[tuple[bytes, bytes]] = PartsByParameters()
+        self._parts: PartsByParameters[tuple[bytes, bytes] | None] = PartsByParameters()
         self._url = join_api_base(api_base, "responses")
 
     def url(self, *, stream: bool) -> str:
@@ -118,14 +118,17 @@ class OpenAIResponsesProvider(HttpProvider):
         items = map_items(request, messages, {})
         try:
             return parts[0] + orjson.dumps(items) + parts[1]
-        except TypeError:  # nested too deep: the general way says so
+        except TypeError:
             return None
 
-    def _around_input(self, request: ModelRequest) -> tuple[bytes, bytes]:
+    def _around_input(self, request: ModelRequest) -> tuple[bytes, bytes] | None:
         body = self.body(request, [], {})
         head = orjson.dumps({"model": body.pop("model")})[:-1] + b',"input":'
         del body["input"]
-        return head, b"," + orjson.dumps(body)[1:]
+        try:
+            return head, b"," + orjson.dumps(body)[1:]
+        except TypeError:  # nested too deep: the general way says so
+            return None
 
     def plain_answer(self, body: bytes) -> Answer | None:
         return read_plain_answer(body)

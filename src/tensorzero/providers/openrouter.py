@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from tensorzero.providers.chat_completions.answers import AnswerReader, as_list, as_string
+from tensorzero.providers.chat_completions.answers import AnswerReader, as_list, as_string, as_text
 from tensorzero.providers.chat_completions.events import ChatCompletionsReader
 from tensorzero.providers.chat_completions.messages import MessageMapper
 from tensorzero.providers.chat_completions.provider import ChatCompletionsProvider, Source
@@ -27,10 +27,11 @@ def _read_detail(detail: Any) -> Thought | None:
     named = detail.get("format")
     extra = {"format": named} if named is not None else None
     if kind == "reasoning.text":
-        return Thought(detail.get("text"), detail.get("signature"), extra_data=extra)
+        text = as_text(detail.get("text"), "text")
+        return Thought(text, as_text(detail.get("signature"), "signature"), extra_data=extra)
     if kind == "reasoning.summary":
-        text = as_string(detail.get("summary"), "summary")
-        return Thought(summary=[{"type": "summary_text", "text": text}], extra_data=extra)
+        summary = {"type": "summary_text", "text": as_string(detail.get("summary"), "summary")}
+        return Thought(summary=[summary], extra_data=extra)
     if kind == "reasoning.encrypted":
         data = as_string(detail.get("data"), "data")
         return Thought(signature=data, extra_data={"format": named, "encrypted": True})

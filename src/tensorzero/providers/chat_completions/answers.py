@@ -15,6 +15,7 @@ from tensorzero.providers.chat_completions.figures import (
     read_usage,
 )
 from tensorzero.providers.http import Answer
+from tensorzero.types.batch import BatchResult
 from tensorzero.types.content import OutputBlock, Text, Thought, ToolCall
 from tensorzero.types.usage import FinishReason, Usage
 
@@ -107,6 +108,12 @@ class AnswerReader:
         return [Text(as_string(content, "content"))]
 
 
+def batch_result(inference_id: str, answer: Answer, body: Any) -> BatchResult:
+    """An item of a batch whose answer has ``body``."""
+    raw = orjson.dumps(body).decode()
+    return BatchResult(inference_id, answer.output, answer.usage, answer.finish_reason, raw)
+
+
 def without_choices(body: Any) -> str:
     """What is wrong with a body that has no choices: some servers send an error as a success."""
     fault = body.get("error") if isinstance(body, dict) else None
@@ -142,6 +149,11 @@ def as_string(value: Any, name: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"`{name}` is not a string")
     return value
+
+
+def as_text(value: Any, name: str) -> str | None:
+    """A string or nothing."""
+    return None if value is None else as_string(value, name)
 
 
 def as_list(value: Any, name: str) -> list[Any]:

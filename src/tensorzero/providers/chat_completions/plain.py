@@ -28,16 +28,14 @@ class PartsByParameters(Generic[Parts]):
         # The objects are kept with the parts, so that their ids stay theirs.
         self._kept: dict[Key, tuple[Parts, ChatCompletionParams, JSONSchema | None]] = {}
 
-    def of(self, request: ModelRequest, make: Callable[[ModelRequest], Parts]) -> Parts | None:
-        """The parts; ``None`` where they are nested too deep to be written."""
+    def of(self, request: ModelRequest, make: Callable[[ModelRequest], Parts]) -> Parts:
+        """The parts. They may depend on nothing of a request but its parameters, ``stream``,
+        ``json_mode`` and ``output_schema``."""
         params, schema = request.params, request.output_schema
         key = (id(params), request.stream, request.json_mode, id(schema))
         kept = self._kept.get(key)
         if kept is None:
-            try:
-                parts = make(request)
-            except TypeError:
-                return None
+            parts = make(request)
             if len(self._kept) >= MAX_KEPT:
                 self._kept.clear()
             kept = self._kept[key] = (parts, params, schema)
@@ -62,7 +60,7 @@ class PlainBodies:
         self._build = build
         self._json_instruction = json_instruction
         self._writer = ChatBody(Text, lists)
-        self._tails: PartsByParameters[bytes] = PartsByParameters()
+        self._tails: PartsByParameters[bytes | None] = PartsByParameters()
 
     def body(self, request: ModelRequest, messages: list[Message]) -> bytes | None:
         """The whole body, or ``None`` when the call is not of the common form."""
@@ -73,7 +71,10 @@ class PlainBodies:
         tail = self._tails.of(request, self._make_tail)
         return None if tail is None else self._writer.body(request.system, messages, tail)
 
-    def _make_tail(self, request: ModelRequest) -> bytes:
+    def _make_tail(self, request: ModelRequest) -> bytes | None:
         fields = self._build(request, [], {})
         del fields["messages"]
-        return orjson.dumps(fields)[1:]
+        try:
+            return orjson.dumps(fields)[1:]
+        except TypeError:  # nested too deep: the general way says so
+            return None

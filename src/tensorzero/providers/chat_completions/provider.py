@@ -18,7 +18,7 @@ from tensorzero.providers.chat_completions.events import ChatCompletionsReader
 from tensorzero.providers.chat_completions.figures import FINISH_REASONS, read_usage
 from tensorzero.providers.chat_completions.files import default_form, goes_by_content
 from tensorzero.providers.chat_completions.messages import MessageMapper
-from tensorzero.providers.chat_completions.plain import PlainBodies
+from tensorzero.providers.chat_completions.plain import PartsByParameters, PlainBodies
 from tensorzero.providers.chat_completions.tools import (
     NATIVE_FORMATS,
     JsonFormats,
@@ -107,7 +107,9 @@ class ChatCompletionsProvider(HttpProvider):
             self.type, self.thought_type, self.finish_reasons, self.usage
         )
         self._sources = [(key, self.source(key)) for key in self._keys if key not in _WITH_TOOLS]
+        self._takes_tools = "tools" in self._keys
         self._lacking = [name for name in LACKABLE if not self.takes(name)]
+        self._fields: PartsByParameters[tuple[dict[str, Any], dict[str, Any]]] = PartsByParameters()
         self._plain = self.plain_bodies()
 
     # --- what a type may say otherwise
@@ -147,7 +149,11 @@ class ChatCompletionsProvider(HttpProvider):
         return parameter in self._keys
 
     def source(self, key: str) -> Source:
-        """Where the value of ``key`` comes from: by default an option of the configuration."""
+        """Where the value of ``key`` comes from: by default an option of the configuration.
+
+        It may depend on the parameters, ``stream``, ``json_mode`` and ``output_schema``: it is
+        asked once for each set of them.
+        """
         if key in PARAMETERS:
             return attrgetter(f"params.{PARAMETERS[key]}")
         known: dict[str, Source] = {
@@ -211,19 +217,28 @@ class ChatCompletionsProvider(HttpProvider):
     def body(
         self, request: ModelRequest, messages: list[Message], files: FileContents
     ) -> dict[str, Any]:
-        body: dict[str, Any] = {"messages": self.messages.map(request, messages, files)}
+        before, after = self._fields.of(request, self._make_fields)
+        mapped = self.messages.map(request, messages, files)
+        config = request.tool_config
+        if config is None or not self._takes_tools:
+            return {"messages": mapped, **before, **after}
+        return {"messages": mapped, **before, **self.tool_fields(config), **after}
+
+    def _make_fields(self, request: ModelRequest) -> tuple[dict[str, Any], dict[str, Any]]:
+        """All fields but messages and tools: those before and after the tools."""
+        fields: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+        place = 0
         for key, source in self._sources:
             if key == "tools":
-                if request.tool_config is not None:
-                    body.update(self.tool_fields(request.tool_config))
+                place = 1
                 continue
             value = source(request)
             if value is not None:
-                body[key] = value
+                fields[place][key] = value
         for name in self._lacking:
             if getattr(request.params, name) is not None:
                 log.warning("%s has no `%s`: it is not sent", self.type, name)
-        return body
+        return fields
 
     def plain_answer(self, body: bytes) -> Answer | None:
         return self.answers.plain(body)

@@ -13,7 +13,7 @@ import orjson
 
 from tensorzero.providers.base import Provider
 from tensorzero.providers.batch import Items
-from tensorzero.providers.chat_completions.answers import AnswerReader
+from tensorzero.providers.chat_completions.answers import AnswerReader, batch_result
 from tensorzero.types.batch import BatchPoll, BatchResult, StartedBatch
 from tensorzero.types.batch_errors import InvalidBatchParams
 
@@ -58,10 +58,4 @@ def _result(inference_id: str, body: Any) -> BatchResult:
         answer = _READER.read(body)
     except (ValueError, TypeError) as error:
         raise InvalidBatchParams(f"an answer cannot be read: {error}") from None
-    return BatchResult(
-        inference_id,
-        answer.output,
-        answer.usage,
-        answer.finish_reason,
-        orjson.dumps(body).decode(),
-    )
+    return batch_result(inference_id, answer, body)

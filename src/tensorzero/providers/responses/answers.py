@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from tensorzero.providers.chat_completions.answers import as_list, as_string
+from tensorzero.providers.chat_completions.answers import as_list, as_string, as_text
 from tensorzero.providers.chat_completions.figures import count
 from tensorzero.providers.http import Answer
 from tensorzero.types.content import OutputBlock, Text, Thought, ToolCall, Unknown
@@ -47,7 +47,8 @@ def _read_item(item: Any, attempt: Attempt) -> list[OutputBlock]:
             {"type": "summary_text", "text": as_string(part.get("text"), "text")}
             for part in as_list(item.get("summary") or [], "summary")
         ]
-        return [Thought(None, item.get("encrypted_content"), summary, PROVIDER_TYPE)]
+        signature = as_text(item.get("encrypted_content"), "encrypted_content")
+        return [Thought(None, signature, summary, PROVIDER_TYPE)]
     return [Unknown(item, attempt.model_name, attempt.provider_name)]
 
 

@@ -133,7 +133,9 @@ class ResponsesReader(StreamReader):
         reason: FinishReason = "length" if cut_short else "stop"
         content: list[ChunkBlock] = [
             ThoughtChunk(
-                str(position), signature=item["encrypted_content"], provider_type=PROVIDER_TYPE
+                str(position),
+                signature=as_string(item["encrypted_content"], "encrypted_content"),
+                provider_type=PROVIDER_TYPE,
             )
             for position, item in enumerate(response.get("output") or ())
             if item.get("type") == "reasoning" and item.get("encrypted_content") is not None

@@ -65,8 +65,8 @@ async def find_ids(
     found: dict[int, InferenceKey] = {}
     for first in range(0, len(ids), _IDS_AT_ONCE):
         bind = Bindings()
-        asked = bind.uuids(ids[first : first + _IDS_AT_ONCE])
-        wanted = [f"i.id_uint IN (SELECT toUInt128(arrayJoin({asked})))"]
+        numbers = [UUID(one).int for one in ids[first : first + _IDS_AT_ONCE]]
+        wanted = [f"i.id_uint IN {bind.uint128s(numbers)}"]
         if only is not None:
             wanted += _function(only, BY_ID, config, bind)
         sql = f"SELECT {_columns(BY_ID)} FROM InferenceById AS i WHERE {all_of(wanted)}"

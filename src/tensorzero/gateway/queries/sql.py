@@ -39,6 +39,9 @@ class Bindings:
     def uuids(self, values: Sequence[str]) -> str:
         return self._add(list(values), "Array(UUID)")
 
+    def uint128s(self, values: Sequence[int]) -> str:
+        return self._add(list(values), "Array(UInt128)")
+
     def tuples(self, values: Sequence[tuple[str, ...]], types: str) -> str:
         """``types`` are those of a tuple's fields."""
         return self._add(list(values), f"Array(Tuple({types}))")

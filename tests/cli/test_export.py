@@ -32,16 +32,20 @@ def feedback_id(number: int) -> str:
 
 
 class Recorded:
-    """A gateway with three inferences of ``typed``, one of ``extract``, and feedback."""
+    """A gateway with three inferences of ``typed``, two of ``extract``, and feedback."""
 
     def __init__(self, folder: Path) -> None:
         self.gateway = Gateway(
             write_config(folder, "http://127.0.0.1:9"), folder / "data", log=folder / "log"
         )
         self.ids = [self.infer("typed", name) for name in ("Ann", 'B"o\nb', "Zoë, ü")]
-        self.json_id = self.infer("extract", "x", variant_name="v")
-        self.gateway.wait_for("SELECT count() FROM InferenceById", "4")
-        self.gateway.wait_for("SELECT count() FROM ModelInference", "4")
+        self.mixed = "0199f3a0-0000-7000-8000-000000000001"
+        self.json_ids = [
+            self.infer("extract", "x", variant_name=name, episode_id=self.mixed)
+            for name in ("v", "broken")
+        ]
+        self.gateway.wait_for("SELECT count() FROM InferenceById", "5")
+        self.gateway.wait_for("SELECT count() FROM ModelInference", "5")
         first, second = self.ids[:2]
         metric = {"metric_name": "solved", "tags": {}}
         odd = {"metric_name": ODD, "tags": {}}
@@ -50,6 +54,13 @@ class Recorded:
             {"id": feedback_id(1), "target_id": first, "value": True, **metric},
             {"id": feedback_id(2), "target_id": first, "value": False, **metric},
             {"id": feedback_id(3), "target_id": second, "value": True, **metric},
+            {
+                "id": feedback_id(8),
+                "target_id": self.mixed,
+                "metric_name": "rated",
+                "value": True,
+                "tags": {},
+            },
         )
         self.insert(
             "FloatMetricFeedback",
@@ -158,10 +169,13 @@ def test_parquet_and_csv_hold_the_same(recorded: Recorded, tmp_path: Path) -> No
 
 
 def test_a_json_function_has_its_schema(recorded: Recorded) -> None:
-    (line,) = recorded.export("--function", "extract").stdout.splitlines()
-    row = orjson.loads(line)
-    assert row["id"] == recorded.json_id
-    assert orjson.loads(row["output_schema"])["type"] == "object"
+    """And an episode's value, also where its inferences have two variants."""
+    lines = recorded.export("--function", "extract").stdout.splitlines()
+    rows = [orjson.loads(line) for line in lines]
+    assert [row["id"] for row in rows] == recorded.json_ids
+    assert [row["variant_name"] for row in rows] == ["v", "broken"]
+    assert orjson.loads(rows[0]["output_schema"])["type"] == "object"
+    assert [row["metric_rated"] for row in rows] == [True, True]
 
 
 @pytest.mark.parametrize(

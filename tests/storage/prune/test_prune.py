@@ -16,6 +16,7 @@ from tensorzero.storage.database.errors import DatabaseUnavailable
 from tensorzero.storage.database.protocol import Database
 from tensorzero.storage.database.remote import RemoteDatabase
 from tensorzero.storage.database.url import DatabaseURL
+from tensorzero.storage.prune import execution
 from tensorzero.storage.prune.execution import Prune
 from tensorzero.storage.prune.plan import Scope, plan
 from tensorzero.storage.schema.migrations import migrate
@@ -379,6 +380,38 @@ def test_on_a_cluster(recording_server: Any, raw_only: bool) -> None:
         assert ODD not in request.sql
     assert len(watched) == len(altered)
     assert all("clusterAllReplicas('my-cluster', system.mutations)" in sql for sql in watched)
+
+
+@pytest.mark.parametrize(
+    ("reason", "limit", "text"),
+    [
+        ("Memory limit exceeded", "_FAILING_S", "can't be pruned: Memory limit exceeded"),
+        ("", "_IDLE_S", "its disk is almost full"),
+    ],
+)
+def test_a_mutation_that_does_not_come_to_an_end_is_given_up(
+    recording_server: Any, monkeypatch: pytest.MonkeyPatch, reason: str, limit: str, text: str
+) -> None:
+    """Else the engine would try for ever, and what comes later would wait for it."""
+    monkeypatch.setattr(execution, limit, 0.1)
+    left = {"left": "1", "parts": "2", "reason": reason, "mutation": "mutation_1.txt"}
+
+    def script(request: Any) -> tuple[int, dict[str, str], bytes]:
+        if "system.mutations" in request.sql:
+            return 200, {}, orjson.dumps(left)
+        if "system.merges" in request.sql:
+            return 200, {}, b'{"running":"0"}'
+        return 200, {}, b'{"found":"3","last":"0"}' if request.sql.startswith("SELECT") else b""
+
+    recording_server.script = script
+    url = DatabaseURL.parse(f"http://127.0.0.1:{recording_server.port}/db")
+    with RemoteDatabase(url) as database:
+        work = Prune(database, ALL, raw_only=True)
+        with pytest.raises(execution.PruneError, match=text):
+            asyncio.run(work.run(lambda table, rows: None))
+    assert [sql.split()[0] for sql in recording_server.statements()][-1] == "KILL"
+    killed = recording_server.requests[-1].settings
+    assert (killed["param_db"], killed["param_table"]) == ("db", "ModelInference")
 
 
 def test_plain_statements_name_no_cluster() -> None:

@@ -56,12 +56,22 @@ NEXT_SLICE: Final = (
 )
 """The last id of the next ``rows`` inferences, and how many these are."""
 
+_MIXED_EPISODES: Final = (
+    "SELECT episode_id_uint FROM InferenceByEpisodeId WHERE function_name = {function:String} "
+    "GROUP BY episode_id_uint HAVING uniqExact(variant_name) > 1"
+)
+"""Feedback on such an episode is of no variant, so it is in no table by variant."""
+
 METRICS: Final = (
     "SELECT metric_name, groupUniqArray(kind) AS kinds FROM ("
-    "SELECT DISTINCT metric_name, 'boolean' AS kind FROM BooleanMetricFeedbackByVariant "
-    "WHERE function_name = {function:String} UNION ALL "
-    "SELECT DISTINCT metric_name, 'float' AS kind FROM FloatMetricFeedbackByVariant "
-    "WHERE function_name = {function:String}) GROUP BY metric_name ORDER BY metric_name"
+    + " UNION ALL ".join(
+        f"SELECT DISTINCT metric_name, '{kind.lower()}' AS kind "
+        f"FROM {kind}MetricFeedbackByVariant WHERE function_name = {{function:String}} "
+        f"UNION ALL SELECT DISTINCT metric_name, '{kind.lower()}' AS kind "
+        f"FROM {kind}MetricFeedbackByTargetId WHERE toUInt128(target_id) IN ({_MIXED_EPISODES})"
+        for kind in ("Boolean", "Float")
+    )
+    + ") GROUP BY metric_name ORDER BY metric_name SETTINGS optimize_aggregation_in_order = 1"
 )
 """Metrics that inferences of a function, or their episodes, were given."""
 

@@ -89,6 +89,14 @@ def test_a_dataset_begins_with_its_first_datapoint(api: Api) -> None:
     assert row["input"] == json.dumps(HELLO, separators=(",", ":"))
 
 
+def test_calls_of_a_model_have_a_function_too(api: Api) -> None:
+    dataset = Dataset(api, "default-function")
+    (id_,) = dataset.create(chat(function_name="tensorzero::default"))
+    assert dataset.one(id_)["function_name"] == "tensorzero::default"
+    (new,) = dataset.update({"type": "chat", "id": id_, "input": {"messages": []}})
+    assert dataset.one(new)["input"] == {"messages": []}
+
+
 def test_outputs_that_are_wrong_are_kept(api: Api) -> None:
     dataset = Dataset(api, "wrong-outputs")
     none, empty, broken, other, free = dataset.create(

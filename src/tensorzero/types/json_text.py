@@ -32,3 +32,8 @@ def loads(text: bytes | str) -> Any:
     elif text.count(b"{") + text.count(b"[") > MAX_DEPTH and nesting(text) > MAX_DEPTH:
         raise TooDeep
     return value
+
+
+def dumps_exactly(value: Any) -> bytes:
+    """JSON for those who keep many: what orjson returns holds on to several times its length."""
+    return bytes(memoryview(orjson.dumps(value)))

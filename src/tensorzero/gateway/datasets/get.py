@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import orjson
-
 from tensorzero.gateway.datasets.body import parse_ids
 from tensorzero.gateway.datasets.name import check_dataset_name
 from tensorzero.gateway.datasets.store import DatapointKey, DatapointStore
 from tensorzero.gateway.turns import Turns
+from tensorzero.types.json_text import dumps_exactly
 
 
 async def get_datapoints(dataset_name: str | None, body: bytes, store: DatapointStore) -> bytes:
@@ -30,6 +29,6 @@ async def answer(keys: list[DatapointKey], store: DatapointStore, *, live: bool)
     turns = Turns()
     written: list[bytes] = []
     async for row in store.rows(keys, live=live):
-        written.append(orjson.dumps(row.to_json()))
+        written.append(dumps_exactly(row.to_json()))
         await turns.offer()
     return b'{"datapoints":[' + b",".join(written) + b"]}"

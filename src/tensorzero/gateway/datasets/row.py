@@ -14,6 +14,7 @@ from tensorzero.gateway.stored.input import read_input, request_form
 from tensorzero.gateway.stored.output import read_chat_output, read_json_output
 from tensorzero.gateway.stored.text import stored_json
 from tensorzero.gateway.stored.tools import TOOL_COLUMNS, read_tools
+from tensorzero.types.json_text import dumps_exactly
 from tensorzero.types.tools import ToolCallConfig
 
 TABLES: dict[Kind, str] = {"chat": "ChatInferenceDatapoint", "json": "JsonInferenceDatapoint"}
@@ -71,9 +72,7 @@ class DatapointRow:
 
     def recorded(self) -> tuple[bytes, bytes]:
         """Its table and its text."""
-        # A copy: what orjson returns keeps several times its length in memory, and a request may
-        # hold 100,000 of them.
-        return _TABLE_BYTES[self.kind], bytes(memoryview(orjson.dumps(self.columns)))
+        return _TABLE_BYTES[self.kind], dumps_exactly(self.columns)
 
     def to_json(self) -> dict[str, Any]:
         """The element of an answer's ``datapoints``; raises ``ClickHouseDeserialization``."""

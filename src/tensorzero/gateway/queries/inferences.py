@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import orjson
-
 from tensorzero.gateway.queries.page import find_ids, find_page
 from tensorzero.gateway.queries.request import (
     GetInferences,
@@ -18,6 +16,7 @@ from tensorzero.gateway.queries.request import (
 from tensorzero.gateway.queries.rows import read_rows
 from tensorzero.gateway.services import Services
 from tensorzero.gateway.stored.inference import StoredInference
+from tensorzero.types.json_text import dumps_exactly
 
 
 async def list_inferences(
@@ -58,5 +57,5 @@ async def answer_get(body: bytes, services: Services) -> bytes:
 
 
 async def _answer(inferences: AsyncIterator[StoredInference]) -> bytes:
-    written = [orjson.dumps(inference.to_json()) async for inference in inferences]
+    written = [dumps_exactly(inference.to_json()) async for inference in inferences]
     return b'{"inferences":[' + b",".join(written) + b"]}"

@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: run test test-plain test-debug soak lint build clean bench bench-e2e bench-bars bench-ingest bench-peers bench-queries profile
+.PHONY: run test test-plain test-debug soak lint build clean bench bench-e2e bench-bars bench-feedback bench-ingest bench-peers bench-queries profile
 
 $(VENV)/.installed: pyproject.toml setup.py $(wildcard src/tzcore/*.pyx src/tzcore/*.pxd)
 	$(PYTHON) -m venv $(VENV)
@@ -51,6 +51,9 @@ bench-e2e: build
 
 bench-bars: build
 	$(BIN)/python benchmarks/bars.py $(ARGS)
+
+bench-feedback: build
+	$(BIN)/python benchmarks/feedback.py $(ARGS)
 
 bench-ingest: build
 	$(BIN)/python benchmarks/ingest.py $(ARGS)

@@ -220,27 +220,33 @@ class Gateway:
         records: bool = True,
         workers: int = 1,
         config_text: str | None = None,
+        extra: str = "",
     ) -> None:
-        """``config_text`` instead of one function that asks ``mock``."""
+        """``config_text`` instead of one function that asks ``mock``; ``extra`` is added."""
         self.folder = Path(tempfile.mkdtemp(prefix="bench-gateway-"))
         self.data_dir = self.folder / "data"
         self.log_path = self.folder / "log"
         self.records = records
         self.workers = workers
-        config = self.folder / "tensorzero.toml"
+        self.config = self.folder / "tensorzero.toml"
         if config_text is None:
             assert mock is not None
             config_text = CONFIG.format(records=str(records).lower(), mock=mock.port)
-        config.write_text(config_text)
+        self.config.write_text(config_text + extra)
         self.port = free_port()
         self.environment = {k: v for k, v in os.environ.items() if "TENSORZERO_" not in k}
+        self.start()
+
+    def start(self) -> None:
+        """Once more, after it has ended: with the same data."""
         self.started_at = time.monotonic()
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "tensorzero.cli.main", "gateway"),
-                    *("--config-file", str(config), "--data-dir", str(self.data_dir)),
-                    *("--bind-address", f"127.0.0.1:{self.port}", "--workers", str(workers)),
+                    *("--config-file", str(self.config), "--data-dir", str(self.data_dir)),
+                    *("--bind-address", f"127.0.0.1:{self.port}"),
+                    *("--workers", str(self.workers)),
                 ],
                 stdout=log,
                 stderr=log,

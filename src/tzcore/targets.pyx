@@ -29,7 +29,7 @@ for _code in range(256):
 
 
 cdef bint parse(str text, uint64_t* high, uint64_t* low) except -1:
-    """The halves of an id in its usual spelling; ``False`` for any other text."""
+    """The halves of a UUIDv7 in its usual spelling; ``False`` for any other text."""
     cdef Py_ssize_t length
     cdef const char* at = PyUnicode_AsUTF8AndSize(text, &length)
     cdef Py_ssize_t index
@@ -52,7 +52,7 @@ cdef bint parse(str text, uint64_t* high, uint64_t* low) except -1:
         else:
             low[0] = (low[0] << 4) | <uint64_t>digit
         count += 1
-    return True
+    return high[0] >> 12 & 15 == 7
 
 
 cdef class TargetMemory:

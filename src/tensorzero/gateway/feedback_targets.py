@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain, repeat
 from typing import Any, Literal, TypeVar
 from uuid import UUID
@@ -26,23 +25,20 @@ from tensorzero.types.errors import (
 )
 
 T = TypeVar("T")
+_Target = tuple[Level, str]
 
 GRACE_MS = 6000
 """So old an id must be for its row to be expected in the database."""
 LEAST_MS = 1000
 """So long any id is looked for."""
 PAUSES_S = (0.05, 0.1, 0.25, 0.5)
-QUERIES = 2
-"""Queries of one level that run at once."""
-
-_INFERENCES = (
-    "SELECT toString(id_uint) AS id, function_name, variant_name, "
+_TARGETS = (
+    "SELECT 'inference' AS level, toString(id_uint) AS id, function_name, variant_name, "
     "toString(episode_id) AS episode_id, toString(function_type) AS function_type "
-    "FROM InferenceById WHERE id_uint IN {ids:Array(UInt128)} LIMIT 1 BY id_uint"
-)
-_EPISODES = (
-    "SELECT DISTINCT toString(episode_id_uint) AS id FROM InferenceByEpisodeId "
-    "WHERE episode_id_uint IN {ids:Array(UInt128)}"
+    "FROM InferenceById WHERE id_uint IN {inference_ids:Array(UInt128)} "
+    "UNION ALL SELECT DISTINCT 'episode' AS level, toString(episode_id_uint) AS id, "
+    "'' AS function_name, '' AS variant_name, '' AS episode_id, '' AS function_type "
+    "FROM InferenceByEpisodeId WHERE episode_id_uint IN {episode_ids:Array(UInt128)}"
 )
 _ROW = (
     "SELECT {columns} FROM {table} WHERE function_name = {{function_name:String}} "
@@ -71,14 +67,8 @@ class FeedbackTargets:
     def __init__(self, reads: Reads, recorder: Recorder) -> None:
         self.reads = reads
         self.recorder = recorder
-        self._stored: dict[Level, Gathered[Row]] = {
-            "inference": Gathered(partial(self._query, _INFERENCES), QUERIES),
-            "episode": Gathered(partial(self._query, _EPISODES), QUERIES),
-        }
-        self._waiting: dict[Level, Gathered[_InSpool]] = {
-            "inference": Gathered(partial(self._look_into_spool, "inference"), 1),
-            "episode": Gathered(partial(self._look_into_spool, "episode"), 1),
-        }
+        self._stored: Gathered[_Target, Row] = Gathered(self._query)
+        self._waiting: Gathered[_Target, _InSpool] = Gathered(self._look_into_spool)
 
     async def require(self, level: Level, id_: str) -> None:
         """Return when it is known to exist.
@@ -91,7 +81,7 @@ class FeedbackTargets:
         async def look() -> bool:
             if self.recorder.has_recorded(level, id_):
                 return True
-            return await self._stored[level].get(id_) is not None
+            return await self._stored.get((level, id_)) is not None
 
         async def look_into_spool() -> bool:
             return True
@@ -102,7 +92,7 @@ class FeedbackTargets:
         """The inference as it was recorded; raises what ``require`` raises."""
 
         async def look() -> RecordedInference | None:
-            known = await self._stored["inference"].get(id_)
+            known = await self._stored.get(("inference", id_))
             return None if known is None else await self._read(id_, known)
 
         async def look_into_spool() -> RecordedInference | None:
@@ -140,7 +130,7 @@ class FeedbackTargets:
             if result:
                 return result
             if in_spool is None:
-                in_spool = await self._waiting[level].get(id_)
+                in_spool = await self._waiting.get((level, id_))
                 result = await look_into_spool() if in_spool and in_spool.found else None
                 if result:
                     return result
@@ -155,14 +145,26 @@ class FeedbackTargets:
             )
         raise InvalidRequest(f"{level.capitalize()} ID: {id_} does not exist")
 
-    async def _query(self, sql: str, ids: Sequence[str]) -> Mapping[str, Row]:
-        by_number = {str(UUID(id_).int): id_ for id_ in ids}
-        rows = await self.reads.query(sql, {"ids": [int(number) for number in by_number]})
-        return {by_number[row["id"]]: row for row in rows}
+    async def _query(self, targets: Sequence[_Target]) -> Mapping[_Target, Row]:
+        by_number = {(level, str(UUID(id_).int)): (level, id_) for level, id_ in targets}
+        numbers: dict[Level, list[int]] = {"inference": [], "episode": []}
+        for level, number in by_number:
+            numbers[level].append(int(number))
+        rows = await self.reads.query(
+            _TARGETS,
+            {"inference_ids": numbers["inference"], "episode_ids": numbers["episode"]},
+        )
+        return {by_number[row["level"], row["id"]]: row for row in rows}
 
-    async def _look_into_spool(self, level: Level, ids: Sequence[str]) -> Mapping[str, _InSpool]:
-        found, complete = await self.recorder.find_waiting(level, ids)
-        return {id_: _InSpool(id_ in found, complete) for id_ in ids}
+    async def _look_into_spool(self, targets: Sequence[_Target]) -> Mapping[_Target, _InSpool]:
+        out: dict[_Target, _InSpool] = {}
+        levels: tuple[Level, ...] = ("inference", "episode")
+        for level in levels:
+            ids = [id_ for kind, id_ in targets if kind == level]
+            if ids:
+                found, complete = await self.recorder.find_waiting(level, ids)
+                out |= {(level, id_): _InSpool(id_ in found, complete) for id_ in ids}
+        return out
 
     async def _read(self, id_: str, known: Row) -> RecordedInference:
         kind: Literal["chat", "json"] = "json" if known["function_type"] == "json" else "chat"

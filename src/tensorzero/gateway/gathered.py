@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from itertools import islice
 from typing import Generic, TypeVar
 
+K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-GATHER_S = 0.003
-"""Keys that come within this time share a call."""
+GATHER_S = 0.02
+"""Calls begin at least so far apart; the first after a pause begins at once."""
 AT_MOST = 1000
 
 
-class Gathered(Generic[V]):
+class Gathered(Generic[K, V]):
     """``get`` waits for the answer that ``fetch`` has for a key among others.
 
-    At most ``calls`` calls run at once; keys that come meanwhile wait for the next.
+    One call runs at a time; keys that come meanwhile share the next.
     """
 
-    def __init__(
-        self, fetch: Callable[[Sequence[str]], Awaitable[Mapping[str, V]]], calls: int
-    ) -> None:
+    def __init__(self, fetch: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]) -> None:
         self._fetch = fetch
-        self._calls = calls
-        self._asked: dict[str, asyncio.Future[V | None]] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._asked: dict[K, asyncio.Future[V | None]] = {}
+        self._running: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._next = 0.0
 
-    async def get(self, key: str) -> V | None:
+    async def get(self, key: K) -> V | None:
         """The answer, ``None`` when there is none; raises what ``fetch`` raises."""
         future = self._asked.get(key)
         if future is None:
@@ -38,24 +37,23 @@ class Gathered(Generic[V]):
         return await asyncio.shield(future)
 
     def _arrange(self) -> None:
-        if self._asked and self._timer is None and len(self._running) < self._calls:
-            self._timer = asyncio.get_running_loop().call_later(GATHER_S, self._begin)
+        if self._asked and self._timer is None and self._running is None:
+            self._timer = asyncio.get_running_loop().call_at(self._next, self._begin)
 
     def _begin(self) -> None:
         self._timer = None
+        self._next = asyncio.get_running_loop().time() + GATHER_S
         batch = dict(islice(self._asked.items(), AT_MOST))
         for key in batch:
             del self._asked[key]
-        task = asyncio.get_running_loop().create_task(self._run(batch))
-        self._running.add(task)
-        task.add_done_callback(self._ended)
+        self._running = asyncio.get_running_loop().create_task(self._run(batch))
+        self._running.add_done_callback(self._ended)
+
+    def _ended(self, _: asyncio.Task[None]) -> None:
+        self._running = None
         self._arrange()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        self._arrange()
-
-    async def _run(self, batch: Mapping[str, asyncio.Future[V | None]]) -> None:
+    async def _run(self, batch: Mapping[K, asyncio.Future[V | None]]) -> None:
         try:
             found = await self._fetch(list(batch))
         except Exception as error:  # whatever it is, those who wait raise it

@@ -15,13 +15,14 @@ from typing import Any
 import orjson
 import pytest
 import uvloop
-from harness import inference, until
+from harness import feedback, inference, new_id, until
 from test_rhythm import Sink
 
 from tensorzero.gateway.recorder import FoundRow
 from tensorzero.server import recording
 from tensorzero.server.adoption import Adoption
 from tensorzero.server.control import Control
+from tensorzero.server.feedback_spool import FeedbackSpool
 from tensorzero.server.preparation import PreparedDatabase
 from tensorzero.server.recording import ShipperLink, SpoolRecorder
 from tensorzero.storage.database.errors import DatabaseUnavailable, SinkUnavailable
@@ -264,6 +265,53 @@ def test_required_recording_refuses_before_a_call_and_keeps_its_promise(root: Pa
     )
     again.check()
     assert again.has_room()
+
+
+def test_feedback_alone_wakes_the_shipper_and_lets_it_sleep(
+    make: Make, root: Path, socket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Again and again: without a wake-up it would come at the next look only."""
+    monkeypatch.setattr(module, "LOOK_S", 300.0)
+    sink = Sink()
+
+    async def script() -> None:
+        worker = Worker(root, socket)
+        spool = FeedbackSpool("w", lambda name, size: Writer(str(root / name), segment_bytes=size))
+        worker.recorder.feedback = spool
+        await until(lambda: worker.link._transport is not None)
+        for count in (1, 2, 3):
+            worker.recorder.append_feedback(feedback(new_id()))
+            await until(lambda wanted=count: sink.tables.count("BooleanMetricFeedback") == wanted)
+            await until(lambda: not worker.link.awake)
+        worker.recorder.close()
+
+    run(make(sink), socket, script)
+
+
+def test_a_full_spool_and_feedback(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def make_writer(name: str, size: int) -> Writer:
+        return Writer(str(root / name), segment_bytes=size, limit_bytes=3 * 1024 * 1024)
+
+    def recorder(name: str, *, required: bool) -> SpoolRecorder:
+        return SpoolRecorder(
+            *(make_writer(name, 64 * 1024), ShipperLink("/nowhere", name)),
+            required=required,
+            feedback=FeedbackSpool(name, make_writer),
+        )
+
+    required, unset = recorder("r", required=True), recorder("u", required=False)
+    large = feedback(new_id(), tags={"k": "v" * 100_000})
+    required.check_feedback()
+    while not unset.dropped:
+        unset.append_feedback(large)
+    unset.check_feedback()  # unset: the answer comes
+    assert [r.message for r in caplog.records if "feedback is not recorded" in r.message]
+    required.append_feedback(large)  # what passed the check has its room
+    assert required.dropped == 0
+    with pytest.raises(ObservabilityUnavailable, match="no room for it"):
+        for _ in range(100):
+            required.append_feedback(large)
+            required.check_feedback()
 
 
 def test_a_row_that_is_too_long_costs_no_answer(root: Path) -> None:

@@ -29,9 +29,11 @@ class Sink:
     def __init__(self) -> None:
         self.sizes: list[int] = []
         self.times: list[float] = []
+        self.tables: list[str] = []
         self.hold: Any = None
 
     def insert(self, table: str, rows: bytes, row_count: int, *, token: str) -> None:
+        self.tables.append(table)
         if table == "ChatInference":
             self.sizes.append(row_count)
             self.times.append(time.monotonic())

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Coroutine, Generator
 from typing import Any
 
 class Signal:
@@ -24,10 +24,8 @@ class EagerTask:
     than ``CancelledError``, goes to the loop's exception handler.
     """
 
-    def __init__(
-        self, coroutine: Coroutine[Any, Any, None], running: set[EagerTask]
-    ) -> None: ...
-    def __await__(self) -> Generator[Any, None, None]:
+    def __init__(self, coroutine: Coroutine[Any, Any, None], running: set[EagerTask]) -> None: ...
+    def __await__(self) -> Generator[Any]:
         """Wait until it has ended, however it did."""
 
     def done(self) -> bool: ...

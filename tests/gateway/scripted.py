@@ -77,6 +77,23 @@ cost = [
   { pointer = "/usage/completion_tokens", cost_per_million = 2.0, required = true },
 ]
 
+[models.together]
+routing = ["together"]
+[models.together.providers.together]
+type = "together"
+model_name = "together-x"
+api_key_location = "env::UPSTREAM_TEST_KEY"
+[models.router]
+routing = ["router", "second"]
+[models.router.providers.router]
+type = "openrouter"
+model_name = "router-x"
+api_key_location = "env::UPSTREAM_TEST_KEY"
+[models.router.providers.second]
+type = "tgi"
+api_base = "URL"
+api_key_location = "none"
+
 [models.gemini]
 routing = ["studio", "second"]
 [models.gemini.providers.studio]
@@ -282,7 +299,8 @@ def start(folder: Path, upstream: Upstream) -> Gateway:
     (folder / "gcp.json").write_text(key_file())
     config.write_text(CONFIG.replace("URL", upstream.url).replace("FOLDER", str(folder)))
     origin = upstream.url.removesuffix("/v1")
-    hosts = ",".join(f"{host}={origin}" for host in HOSTS)
+    vendors = (*HOSTS, "api.together.xyz", "openrouter.ai")
+    hosts = ",".join(f"{host}={origin}" for host in vendors)
     openai_key = os.environ.pop("OPENAI_API_KEY", None)
     os.environ["UPSTREAM_TEST_KEY"] = ENV_KEY
     try:

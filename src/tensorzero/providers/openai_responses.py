@@ -10,7 +10,6 @@ import orjson
 from tensorzero.config.model import ProviderConfig
 from tensorzero.providers.base import ProviderContext
 from tensorzero.providers.chat_completions.files import goes_by_content
-from tensorzero.providers.chat_completions.plain import PartsByParameters
 from tensorzero.providers.chat_completions.tools import scoped_provider_tools
 from tensorzero.providers.failures import request_id_note
 from tensorzero.providers.files import FileContents
@@ -20,6 +19,7 @@ from tensorzero.providers.responses.events import ResponsesReader
 from tensorzero.providers.responses.items import map_items
 from tensorzero.providers.responses.plain import read_plain_answer
 from tensorzero.providers.responses.tools import map_choice, map_tools
+from tensorzero.providers.tails import Tails
 from tensorzero.types.content import Message
 from tensorzero.types.files import File
 from tensorzero.types.model import Attempt, ModelRequest
@@ -52,7 +52,7 @@ class OpenAIResponsesProvider(HttpProvider):
         self.model_name: str = config.options["model_name"]
         self.own_tools: list[Any] = list(config.options.get("provider_tools") or ())
         self.include_reasoning = bool(config.options.get("include_encrypted_reasoning"))
-        self._parts: PartsByParameters[tuple[bytes, bytes] | None] = PartsByParameters()
+        self._parts = Tails(self._around_input)
         self._url = join_api_base(api_base, "responses")
 
     def url(self, *, stream: bool) -> str:
@@ -112,7 +112,7 @@ class OpenAIResponsesProvider(HttpProvider):
         """The input between two parts that are made once for a set of parameters."""
         if request.tool_config is not None:
             return None
-        parts = self._parts.of(request, self._around_input)
+        parts = self._parts.get(request)
         if parts is None:
             return None
         items = map_items(request, messages, {})

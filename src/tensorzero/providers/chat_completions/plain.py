@@ -5,41 +5,14 @@ Whatever is not of the common form is left to the general way.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import orjson
 
+from tensorzero.providers.tails import Tails
 from tensorzero.types.content import Message, Text
 from tensorzero.types.model import ModelRequest
-from tensorzero.types.params import ChatCompletionParams
-from tensorzero.types.schema import JSONSchema
 from tzcore.assemble import ChatBody
-
-MAX_KEPT = 256
-
-Key = tuple[int, bool, str, int]
-Parts = TypeVar("Parts")
-
-
-class PartsByParameters(Generic[Parts]):
-    """What of a body is the same for all calls with a variant's set of parameters, made once."""
-
-    def __init__(self) -> None:
-        # The objects are kept with the parts, so that their ids stay theirs.
-        self._kept: dict[Key, tuple[Parts, ChatCompletionParams, JSONSchema | None]] = {}
-
-    def of(self, request: ModelRequest, make: Callable[[ModelRequest], Parts]) -> Parts:
-        """The parts. They may depend on nothing of a request but its parameters, ``stream``,
-        ``json_mode`` and ``output_schema``."""
-        params, schema = request.params, request.output_schema
-        key = (id(params), request.stream, request.json_mode, id(schema))
-        kept = self._kept.get(key)
-        if kept is None:
-            parts = make(request)
-            if len(self._kept) >= MAX_KEPT:
-                self._kept.clear()
-            kept = self._kept[key] = (parts, params, schema)
-        return kept[0]
 
 
 class PlainBodies:
@@ -60,7 +33,7 @@ class PlainBodies:
         self._build = build
         self._json_instruction = json_instruction
         self._writer = ChatBody(Text, lists)
-        self._tails: PartsByParameters[bytes | None] = PartsByParameters()
+        self._tails = Tails(self._make_tail)
 
     def body(self, request: ModelRequest, messages: list[Message]) -> bytes | None:
         """The whole body, or ``None`` when the call is not of the common form."""
@@ -68,7 +41,7 @@ class PlainBodies:
             return None
         if request.json_mode == "on" and self._json_instruction:
             return None
-        tail = self._tails.of(request, self._make_tail)
+        tail = self._tails.get(request)
         return None if tail is None else self._writer.body(request.system, messages, tail)
 
     def _make_tail(self, request: ModelRequest) -> bytes | None:

@@ -18,7 +18,7 @@ from tensorzero.providers.chat_completions.events import ChatCompletionsReader
 from tensorzero.providers.chat_completions.figures import FINISH_REASONS, read_usage
 from tensorzero.providers.chat_completions.files import default_form, goes_by_content
 from tensorzero.providers.chat_completions.messages import MessageMapper
-from tensorzero.providers.chat_completions.plain import PartsByParameters, PlainBodies
+from tensorzero.providers.chat_completions.plain import PlainBodies
 from tensorzero.providers.chat_completions.tools import (
     NATIVE_FORMATS,
     JsonFormats,
@@ -31,6 +31,7 @@ from tensorzero.providers.chat_completions.tools import (
 )
 from tensorzero.providers.files import FileContents
 from tensorzero.providers.http import Answer, HttpProvider, StreamReader, join_api_base
+from tensorzero.providers.tails import Tails
 from tensorzero.types.content import Message
 from tensorzero.types.files import File
 from tensorzero.types.model import Attempt, ModelRequest
@@ -109,7 +110,7 @@ class ChatCompletionsProvider(HttpProvider):
         self._sources = [(key, self.source(key)) for key in self._keys if key not in _WITH_TOOLS]
         self._takes_tools = "tools" in self._keys
         self._lacking = [name for name in LACKABLE if not self.takes(name)]
-        self._fields: PartsByParameters[tuple[dict[str, Any], dict[str, Any]]] = PartsByParameters()
+        self._fields = Tails(self._make_fields)
         self._plain = self.plain_bodies()
 
     # --- what a type may say otherwise
@@ -151,8 +152,8 @@ class ChatCompletionsProvider(HttpProvider):
     def source(self, key: str) -> Source:
         """Where the value of ``key`` comes from: by default an option of the configuration.
 
-        It may depend on the parameters, ``stream``, ``json_mode`` and ``output_schema``: it is
-        asked once for each set of them.
+        It may depend on the parameters, ``stream``, ``function_type``, ``json_mode`` and
+        ``output_schema``: it is asked once for each set of them.
         """
         if key in PARAMETERS:
             return attrgetter(f"params.{PARAMETERS[key]}")
@@ -217,7 +218,7 @@ class ChatCompletionsProvider(HttpProvider):
     def body(
         self, request: ModelRequest, messages: list[Message], files: FileContents
     ) -> dict[str, Any]:
-        before, after = self._fields.of(request, self._make_fields)
+        before, after = self._fields.get(request)
         mapped = self.messages.map(request, messages, files)
         config = request.tool_config
         if config is None or not self._takes_tools:

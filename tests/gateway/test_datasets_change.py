@@ -185,6 +185,10 @@ def test_updates_that_are_refused(api: Api) -> None:
     assert text == f"Duplicate datapoint id provided: {json_id}"
     text = dataset.not_updated(chat_update)
     assert text == f"Datapoint {json_id} is a JSON datapoint but a chat update was provided"
+    # One after the other.
+    missing = {"type": "chat", "id": UNKNOWN}
+    assert dataset.not_updated(chat_update, missing) == text
+    assert "not found" in dataset.not_updated(missing, chat_update, status=404)
     text = other.not_updated({"type": "json", "id": json_id}, status=404)
     assert text.startswith("Datapoint not found for dataset: refused-elsewhere")
     assert "missing field `type`" in dataset.not_updated({"id": json_id})

@@ -60,6 +60,7 @@ def test_pages_of_both_types(api: Api, animals: dict[str, str]) -> None:
     assert names(api, limit=0) == ""
     assert names(api, page_size=3) == "edc"
     assert names(api, page_size=3, limit=1) == "e"
+    assert "`page_size` of `list_datapoints` is deprecated" in api.log
     assert names(api, function_name="extract") == "ec"
     assert names(api, function_name="nobody") == ""
     assert Dataset(api, "no-such-dataset").list() == []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+from functools import cache
 
 from tensorzero.gateway.datasets.get import answer
 from tensorzero.gateway.datasets.name import check_dataset_name
@@ -16,6 +18,8 @@ from tensorzero.gateway.queries.order import DATAPOINT_ORDERS, OrderBy, parse_or
 from tensorzero.gateway.queries.search import hits
 from tensorzero.gateway.queries.sql import Bindings
 from tensorzero.types.errors import InvalidRequest
+
+log = logging.getLogger(__name__)
 
 DEFAULT_LIMIT = 20
 _U32 = integer(0, 2**32 - 1)
@@ -75,6 +79,7 @@ def parse_list(body: bytes) -> ListDatapoints:
     page_size = data.get("page_size")
     if page_size is not None:
         _U32(page_size, "page_size")
+        _warn_of_page_size()
     if limit is None:
         limit, name = page_size, "page_size"
     offset, function_name = data.get("offset"), data.get("function_name")
@@ -88,6 +93,11 @@ def parse_list(body: bytes) -> ListDatapoints:
         parse_order(data.get("order_by"), "order_by", DATAPOINT_ORDERS),
         None if search is None else string(search, "search_query_experimental"),
     )
+
+
+@cache
+def _warn_of_page_size() -> None:
+    log.warning("`page_size` of `list_datapoints` is deprecated: it is called `limit`")
 
 
 def _page(dataset_name: str, request: ListDatapoints, bind: Bindings) -> str:

@@ -48,6 +48,25 @@ class Written:
     frames: int
 
 
+@dataclass(frozen=True, slots=True)
+class LiveRows:
+    """Rows of one dataset by their ids."""
+
+    dataset_name: str
+    by_id: dict[str, DatapointRow]
+
+    def __getitem__(self, id_: str) -> DatapointRow:
+        """Raises ``DatapointNotFound``."""
+        row = self.by_id.get(id_)
+        if row is None:
+            raise DatapointNotFound(self.dataset_name, id_)
+        return row
+
+    @property
+    def versions(self) -> Iterator[str]:
+        return (row.version for row in self.by_id.values())
+
+
 KEY_COLUMNS = (
     "i.dataset_name AS dataset_name, i.function_name AS function_name, i.id AS id, i.updated_at AS version, "
     "length(i.input) + ifNull(length(i.output), 0) AS size"
@@ -155,14 +174,10 @@ class DatapointStore:
         )
         return [DatapointRow(kind, row) for row in await self.services.reads.query(sql, params)]
 
-    async def live(self, dataset_name: str, ids: Sequence[str]) -> dict[str, DatapointRow]:
-        """By id; raises ``DatapointNotFound`` for the first that is not in the dataset."""
+    async def live(self, dataset_name: str, ids: Sequence[str]) -> LiveRows:
+        """Those of ``ids`` that are live in the dataset."""
         keys = await self.keys_of(ids, dataset_name=dataset_name)
-        found = {row.id: row async for row in self.rows(keys, live=True)}
-        for id_ in ids:
-            if id_ not in found:
-                raise DatapointNotFound(dataset_name, id_)
-        return found
+        return LiveRows(dataset_name, {row.id: row async for row in self.rows(keys, live=True)})
 
     async def append(self, units: Iterable[Rows], turns: Turns) -> Written | None:
         """Record rows durably; ``None`` for no rows. The rows of one unit are kept all or not at

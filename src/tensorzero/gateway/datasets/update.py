@@ -58,7 +58,7 @@ async def update_datapoints(
         changes.append(_changes(update, found[update.id], services))
         await turns.offer()
     await store_files([one.input for one in updates if one.input is not None], services)
-    version = store.versions.next(row.version for row in found.values())
+    version = store.versions.next(found.versions)
     new_ids: list[str] = []
     units: list[Rows] = []
     for update, columns in zip(updates, changes, strict=True):
@@ -89,7 +89,7 @@ async def update_metadata(
     ids = [update.id for update in updates]
     _check_request(dataset_name, ids, store)
     found = await store.live(dataset_name, ids)
-    version = store.versions.next(row.version for row in found.values())
+    version = store.versions.next(found.versions)
     units: list[Rows] = []
     for update in updates:
         columns = {} if update.name is UNSET else {"name": update.name}

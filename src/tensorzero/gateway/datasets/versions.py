@@ -13,7 +13,7 @@ class Versions:
     """Gives each change its ``updated_at``, in microseconds.
 
     A clock may stand still, go back, or lag behind another gateway's: a version is later than
-    all that were given here, and than those that it replaces.
+    those that it replaces, and the clock of this worker never stands still.
     """
 
     def __init__(self) -> None:
@@ -22,8 +22,9 @@ class Versions:
     def next(self, replaced: Iterable[str] = ()) -> str:
         """``replaced``: the versions that are there, as the database writes them."""
         after = max(map(_microseconds, replaced), default=0)
-        self._last = max(time.time_ns() // 1000, self._last + 1, after + 1)
-        moment = _EPOCH + timedelta(microseconds=self._last)
+        self._last = max(time.time_ns() // 1000, self._last + 1)
+        # A row of the future is replaced by one of the future; the others stay in the present.
+        moment = _EPOCH + timedelta(microseconds=max(self._last, after + 1))
         return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
 
 

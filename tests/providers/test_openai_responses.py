@@ -475,6 +475,12 @@ def test_the_stream_ends_with_its_last_event(last: str) -> None:
     assert item.kind == "InferenceServer" if last == "failed" else item.finish_reason
 
 
+def test_servers_that_end_with_done(caplog: pytest.LogCaptureFixture) -> None:
+    (only,) = streamed(EVENTS[9], b"[DONE]", EVENTS[10])
+    assert only.content == CHUNKS[4]
+    assert not caplog.records
+
+
 def test_a_stream_that_ran_into_its_limit() -> None:
     details = {"reason": "max_output_tokens"}
     for kind in ("incomplete", "completed"):

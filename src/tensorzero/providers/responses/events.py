@@ -74,9 +74,6 @@ class ResponsesReader(StreamReader):
         content = self._content(kind, data)
         return None if content is None else self._made(content, event)
 
-    def ends(self, event: bytes) -> bool:
-        return False
-
     def _content(self, kind: str, data: dict[str, Any]) -> list[ChunkBlock] | None:
         if kind == "response.reasoning_summary_text.delta":
             return [

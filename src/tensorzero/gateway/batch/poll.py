@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import Any
 
 from tensorzero.functions.tools import prepare_tools
@@ -39,6 +40,8 @@ log = logging.getLogger(__name__)
 
 RESULTS_AT_ONCE = 250
 """Inferences of one frame of the spool."""
+_SEARCH_S = 10.0
+_SEARCH_AGAIN_S = 0.2
 
 
 async def poll(batch_id: str, inference_id: str | None, services: Services) -> dict[str, Any]:
@@ -128,13 +131,8 @@ async def _written(table: str, frame: list[dict[str, Any]], services: Services) 
     """Whether a frame is on its way to the database, or there. It is asked in this order: rows
     go from the one to the other."""
     ids = [item["inference_id"] for item in frame]
-    waiting, complete = await services.recorder.find_waiting("inference", ids)
-    if waiting:
+    if await _on_its_way(ids, services):
         return True
-    if not complete:
-        raise ClickHouseConnection(
-            "Too much is on its way to the database to tell what of the batch is; poll again"
-        )
     rows = await services.reads.query(
         f"SELECT count() AS found FROM {table} WHERE function_name = {{function:String}} "
         "AND variant_name = {variant:String} AND id IN {ids:Array(UUID)}",
@@ -145,6 +143,21 @@ async def _written(table: str, frame: list[dict[str, Any]], services: Services) 
         },
     )
     return int(rows[0]["found"]) > 0
+
+
+async def _on_its_way(ids: list[str], services: Services) -> bool:
+    """Whether any of these waits in a spool. Raises ``ClickHouseConnection`` when that cannot be
+    told: a shipper that has just been started, or a spool that is too full to be searched."""
+    ends = time.monotonic() + _SEARCH_S
+    while True:
+        waiting, complete = await services.recorder.find_waiting("inference", ids)
+        if waiting or complete:
+            return bool(waiting)
+        if time.monotonic() > ends:
+            raise ClickHouseConnection(
+                "What of the batch is on its way to the database cannot be told; poll again"
+            )
+        await asyncio.sleep(_SEARCH_AGAIN_S)
 
 
 def _rows(

@@ -116,8 +116,9 @@ class FeedbackTargets:
         look: Callable[[], Awaitable[T | None]],
         look_into_spool: Callable[[], Awaitable[T | None]],
     ) -> T:
-        """Look until it is there or time is up. What the spool holds was there before us, so it
-        is looked into once: what comes later is remembered."""
+        """Look until it is there or time is up. What the spool holds was there before us, so one
+        look into it is enough (two, if the first was not complete): what comes later is
+        remembered."""
         ends = time.monotonic() + budget_s
         in_spool: _InSpool | None = None
         for pause in chain(PAUSES_S, repeat(PAUSES_S[-1])):
@@ -129,7 +130,7 @@ class FeedbackTargets:
                 result, away = None, error
             if result:
                 return result
-            if in_spool is None:
+            if in_spool is None or (last and not in_spool.complete):
                 in_spool = await self._waiting.get((level, id_))
                 result = await look_into_spool() if in_spool and in_spool.found else None
                 if result:

@@ -12,7 +12,7 @@ import pytest
 from gateway.api import Api
 from gateway.datapoints import Dataset, chat, extract, insert
 from tensorzero.gateway.datasets import store as stores
-from tensorzero.gateway.datasets.versions import Versions
+from tensorzero.gateway.datasets.versions import Versions, replacing
 from tensorzero.server.database_reads import DatabaseReads
 from tensorzero.storage.database.reads import ReadClient
 
@@ -24,15 +24,14 @@ def test_they_grow_within_a_microsecond_and_when_the_clock_goes_back(
 ) -> None:
     versions = Versions()
     monkeypatch.setattr(time, "time_ns", lambda: NOON)
-    assert versions.next() == "2026-01-31 12:00:00.000000"
-    assert versions.next() == "2026-01-31 12:00:00.000001"
+    assert versions.now() == "2026-01-31 12:00:00.000000"
+    assert versions.now() == "2026-01-31 12:00:00.000001"
     monkeypatch.setattr(time, "time_ns", lambda: NOON - 10**9)
-    assert versions.next() == "2026-01-31 12:00:00.000002"
-    assert versions.next(["2026-01-31 13:00:00.999999", "2026-01-31 12:00:00.000000"]) == (
-        "2026-01-31 13:00:01.000000"
-    )
-    # That was about one row: the others are of today.
-    assert versions.next() == "2026-01-31 12:00:00.000004"
+    now = versions.now()
+    assert now == "2026-01-31 12:00:00.000002"
+    assert replacing("2026-01-31 12:00:00.000001", now) == now
+    assert replacing(now, now) == "2026-01-31 12:00:00.000003"
+    assert replacing("2026-01-31 13:00:00.999999", now) == "2026-01-31 13:00:01.000000"
 
 
 def test_a_row_of_another_gateway_whose_clock_is_ahead_can_be_changed(api: Api) -> None:
@@ -46,6 +45,7 @@ def test_a_row_of_another_gateway_whose_clock_is_ahead_can_be_changed(api: Api) 
     assert dataset.one(first)["name"] == "renamed"
     (new,) = dataset.update({"type": "chat", "id": second, "name": "updated"})
     assert dataset.one(new)["name"] == "updated"
+    assert dataset.one(new)["updated_at"] < "2099"
     assert "staled_at" in dataset.one(second)
     assert dataset.delete(third) == 1
     assert dataset.drop() == 2

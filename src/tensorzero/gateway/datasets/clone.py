@@ -24,7 +24,7 @@ async def clone_datapoints(
     turns = Turns()
     new_ids: dict[str, str] = {}
     units: list[Rows] = []
-    version = store.versions.next()
+    version = store.versions.now()
     async for row in store.rows(await store.keys_of(ids), live=True):
         if row.id in new_ids:  # of a database where two datasets share an id
             continue

@@ -56,7 +56,7 @@ async def create_datapoints(
     store.check_writable()
     if not sent:
         raise InvalidRequest(NONE_GIVEN)
-    version = store.versions.next()
+    version = store.versions.now()
     ids: list[str] = []
     units: list[Rows] = []
     remaining = iter(sent)

@@ -43,13 +43,12 @@ async def delete_dataset(dataset_name: str, store: DatapointStore) -> dict[str, 
 async def _stale(
     pieces: AsyncIterator[list[DatapointKey]], store: DatapointStore
 ) -> dict[str, int]:
-    turns, deleted = Turns(), 0
+    turns, deleted, now = Turns(), 0, store.versions.now()
     units: list[Rows] = []
     written = None
     async for keys in pieces:
         async for row in store.rows(keys, live=True):
-            version = store.versions.next((row.version,))
-            units.append([row.changed(updated_at=version, staled_at=version).recorded()])
+            units.append([row.replaced(now, staled_at=now).recorded()])
             deleted += 1
             await turns.offer()
             if len(units) == _ROWS_AT_ONCE:

@@ -43,7 +43,7 @@ async def create_from_inferences(
     check_dataset_name(dataset_name)
     store.check_writable()
     turns, services = Turns(), store.services
-    version = store.versions.next()
+    version = store.versions.now()
     ids: list[str] = []
     units: list[Rows] = []
     sources: set[str] = set()

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from tensorzero.gateway.datasets.request import Kind
+from tensorzero.gateway.datasets.versions import replacing
 from tensorzero.gateway.rows import tool_columns
 from tensorzero.gateway.stored.inference import output_json
 from tensorzero.gateway.stored.input import read_input, request_form
@@ -69,6 +70,10 @@ class DatapointRow:
 
     def changed(self, **columns: Any) -> DatapointRow:
         return DatapointRow(self.kind, {**self.columns, **columns})
+
+    def replaced(self, now: str, **columns: Any) -> DatapointRow:
+        """The version of this datapoint that counts from ``now`` on."""
+        return self.changed(**columns, updated_at=replacing(self.version, now))
 
     def recorded(self) -> tuple[bytes, bytes]:
         """Its table and its text."""

@@ -62,10 +62,6 @@ class LiveRows:
             raise DatapointNotFound(self.dataset_name, id_)
         return row
 
-    @property
-    def versions(self) -> Iterator[str]:
-        return (row.version for row in self.by_id.values())
-
 
 KEY_COLUMNS = (
     "i.dataset_name AS dataset_name, i.function_name AS function_name, i.id AS id, i.updated_at AS version, "

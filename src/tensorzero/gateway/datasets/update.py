@@ -58,7 +58,7 @@ async def update_datapoints(
         changes.append(_changes(update, found[update.id], services))
         await turns.offer()
     await store_files([one.input for one in updates if one.input is not None], services)
-    version = store.versions.next(found.versions)
+    now = store.versions.now()
     new_ids: list[str] = []
     units: list[Rows] = []
     for update, columns in zip(updates, changes, strict=True):
@@ -70,10 +70,10 @@ async def update_datapoints(
             **columns,
             id=new_ids[-1],
             is_custom=True,
-            updated_at=version,
+            updated_at=now,
             snapshot_hash=services.config.snapshot.hash,
         )
-        stale = old.changed(updated_at=version, staled_at=version)
+        stale = old.replaced(now, staled_at=now)
         units.append([stale.recorded(), new.recorded()])
         await turns.offer()
     await store.write(units, turns)
@@ -89,11 +89,11 @@ async def update_metadata(
     ids = [update.id for update in updates]
     _check_request(dataset_name, ids, store)
     found = await store.live(dataset_name, ids)
-    version = store.versions.next(found.versions)
+    now = store.versions.now()
     units: list[Rows] = []
     for update in updates:
         columns = {} if update.name is UNSET else {"name": update.name}
-        units.append([found[update.id].changed(**columns, updated_at=version).recorded()])
+        units.append([found[update.id].replaced(now, **columns).recorded()])
         await turns.offer()
     await store.write(units, turns)
     return {"ids": ids}

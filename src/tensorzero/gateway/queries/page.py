@@ -32,6 +32,13 @@ _SETTINGS = {
     # The feedback on a metric may be more than fits.
     "max_bytes_before_external_group_by": str(256 * 1024 * 1024),
 }
+_ORDER_SETTINGS = {
+    # Feedback is stored in the order of its targets: grouped and joined in that order it takes
+    # little memory, however much there is.
+    "optimize_aggregation_in_order": "1",
+    "join_algorithm": "full_sorting_merge",
+    "max_bytes_before_external_sort": str(128 * 1024 * 1024),
+}
 _IDS_AT_ONCE = 1000
 
 
@@ -52,7 +59,9 @@ async def find_page(request: ListInferences, config: Config, reads: Reads) -> li
         return []
     bind = Bindings()
     sql = _page(request, config, bind)
-    keys = [_key(row) for row in await reads.query(sql, bind.params, _SETTINGS)]
+    by_metric = any(term.by == "metric" for term in request.order_by)
+    settings = _SETTINGS | _ORDER_SETTINGS if by_metric else _SETTINGS
+    keys = [_key(row) for row in await reads.query(sql, bind.params, settings)]
     if request.after is not None:
         keys.reverse()
     return keys

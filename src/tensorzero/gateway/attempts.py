@@ -60,6 +60,8 @@ async def run_variants(
     active = inference.services.drawable.get(inference.function.name)
     if active is None:  # a call by model name: the one variant is the model
         active = tuple(inference.variants)
+    if len(active) == 1 and inference.function.experimentation is None:
+        return await _run_sole(active[0], inference, stream)  # there is nothing to draw
     sampler = VariantSampler(
         inference.function, active, inference.episode_id, inference.request.namespace
     )
@@ -76,13 +78,29 @@ async def run_variants(
         try:
             result = await _run(inference.variants[name], inference, stream)
         except GatewayError as error:
-            log.warning("variant `%s` failed: %s", name, error.log_text())
+            _log_failure(name, error)
             errors[name] = error
             continue
         if not errors:
             inference.sole_variant = name
             return name, result, []
         return name, result, [raw for error in errors.values() for raw in error.raw_responses()]
+
+
+async def _run_sole(
+    name: str, inference: Inference, stream: bool
+) -> tuple[str, VariantResult | VariantStream, list[RawResponse]]:
+    try:
+        result = await _run(inference.variants[name], inference, stream)
+    except GatewayError as error:
+        _log_failure(name, error)
+        raise AllVariantsFailed({name: error}) from None
+    inference.sole_variant = name
+    return name, result, []
+
+
+def _log_failure(name: str, error: GatewayError) -> None:
+    log.warning("variant `%s` failed: %s", name, error.log_text())
 
 
 def _run(

@@ -61,7 +61,7 @@ class Prune:
         for step in self._steps:
             columns[step.table] = step.columns
             rows.setdefault(step.table, 0)
-            for params in windows if step.windowed else windows[:1]:
+            for params in await self._windows_of(step, windows):
                 found = await self._ask(step.count, params)
                 rows[step.table] += int(found[0]["found"])
         shares = []
@@ -76,7 +76,7 @@ class Prune:
         windows = await self._windows()
         done = 0
         for step in self._steps:
-            for params in windows if step.windowed else windows[:1]:
+            for params in await self._windows_of(step, windows):
                 found = int((await self._ask(step.count_now, params))[0]["found"])
                 if found:
                     on_step(step.table, found)
@@ -99,6 +99,15 @@ class Prune:
         windows.append({**base, "after": after, "until": base["before"]})
         windows.append({**base, "after": base["future"], "until": base["future_before"]})
         return windows
+
+    async def _windows_of(
+        self, step: Step, windows: list[dict[str, Parameter]]
+    ) -> list[dict[str, Parameter]]:
+        """None where there is nothing to look for: sets of ids are not made for empty tables."""
+        if not step.windowed:
+            return windows[:1]
+        rows = await self._ask(f"SELECT count() AS found FROM {step.table}", {})
+        return windows if int(rows[0]["found"]) else []
 
     async def _ask(self, sql: str, params: Mapping[str, Parameter]) -> list[Row]:
         used = {name: value for name, value in params.items() if f"{{{name}:" in sql}

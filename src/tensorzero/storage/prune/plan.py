@@ -182,7 +182,9 @@ def _old_target(target: str) -> str:
 
 
 _EPISODES: Final = (
-    "SELECT episode_id_uint FROM InferenceByEpisodeId GROUP BY episode_id_uint "
+    "SELECT episode_id_uint FROM InferenceByEpisodeId WHERE episode_id_uint IN ("
+    "SELECT toUInt128(episode_id) FROM InferenceById WHERE function_name = {function:String} "
+    "AND id_uint > {after:UInt128} AND id_uint <= {until:UInt128}) GROUP BY episode_id_uint "
     "HAVING countIf(NOT (function_name = {function:String} AND id_uint < {before:UInt128})) = 0 "
     "AND max(id_uint) > {after:UInt128} AND max(id_uint) <= {until:UInt128}"
 )

@@ -397,6 +397,21 @@ def test_the_bearer_key_of_the_environment(folder: Folder) -> None:
     assert keys("", sagemaker) == {}
 
 
+@pytest.mark.parametrize(
+    ("url", "loud"),
+    [
+        ("http://localhost:4566/", True),
+        ("https://bedrock-runtime.us-east-1.amazonaws.com.evil.test", True),
+        ("https://vpce-1.bedrock-runtime.us-east-1.vpce.amazonaws.com/", False),
+        ("https://bedrock-runtime.cn-north-1.amazonaws.com.cn", False),
+        ("https://bedrock-runtime.us-east-1.api.aws", False),
+    ],
+)
+def test_an_endpoint_outside_aws_warns(folder: Folder, url: str, loud: bool) -> None:
+    config = folder.load(provider(f"{AWS}region='r'\nendpoint_url='{url}'"))
+    assert any("outside the domains of AWS" in line for line in config.warnings) is loud
+
+
 def test_a_dynamic_endpoint_with_keys_of_ours_warns_twice(folder: Folder) -> None:
     own = "access_key_id='env::A'\nsecret_access_key='env::A'"
     theirs = "access_key_id='dynamic::a'\nsecret_access_key='dynamic::b'"

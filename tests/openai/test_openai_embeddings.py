@@ -244,7 +244,7 @@ def test_azure(api: OpenAIApi) -> None:
     assert json.loads(seen.body) == {"input": "red", "dimensions": 3, "encoding_format": "float"}
     model = EMBEDDING + "azure"
     fields = {"tensorzero::credentials": {"customer": "k"}}
-    refused(api, 500, "Dynamic endpoint not found", model=model, **fields)
+    refused(api, 500, "Dynamic endpoint 'where' not found in credentials", model=model, **fields)
     for url in ("ftp://secret", "secret", "http://[secret"):
         fields = {"tensorzero::credentials": {**where, "where": url}}
         body = refused(api, 500, "All model providers failed", model=model, **fields)

@@ -71,10 +71,12 @@ def test_the_endpoint_of_a_request() -> None:
     outcome = call(request(), type="azure", options=options, credential=key)
     error = outcome.failed()
     assert (error.kind, error.status, outcome.seen) == ("DynamicEndpointNotFound", 404, [])
+    assert str(error) == "Dynamic endpoint 'where' not found in credentials"
     for url in ("ftp://secret", "secret", "http://[secret"):
         given = {"where": url}
         error = call(request(), type="azure", options=options, credentials=given).failed()
         assert (error.kind, error.status) == ("InvalidDynamicEndpoint", 400)
+        assert str(error).startswith("Invalid dynamic endpoint URL: ")
         assert "secret" not in str(error)
 
 

@@ -300,8 +300,7 @@ class DynamicEndpointNotFound(GatewayError):
 
     def __init__(self, key_name: str) -> None:
         super().__init__(
-            f"Dynamic endpoint not found: the request's credentials have no `{key_name}`",
-            key_name=key_name,
+            f"Dynamic endpoint '{key_name}' not found in credentials", key_name=key_name
         )
 
 
@@ -320,7 +319,7 @@ class InvalidDynamicEndpoint(GatewayError):
     def __init__(self, key_name: str) -> None:
         # The value is one of the request's credentials: it is not shown.
         super().__init__(
-            f"Invalid dynamic endpoint: the value of `{key_name}` is no http or https URL",
+            f"Invalid dynamic endpoint URL: the value of `{key_name}` is no http or https URL",
             key_name=key_name,
         )
 

@@ -169,6 +169,13 @@ def test_arguments_that_are_no_json_are_not_sent() -> None:
     assert outcome.seen == []
 
 
+def test_a_call_without_arguments() -> None:
+    """A stream of one has no text of them; other values than objects pass."""
+    given = body(assistant(ToolCall("a", "f", ""), ToolCall("b", "f", "[1]")))
+    inputs = [one["toolUse"]["input"] for one in given["messages"][0]["content"]]
+    assert inputs == [{}, [1]]
+
+
 def test_thoughts(caplog: pytest.LogCaptureFixture) -> None:
     given = body(
         assistant(

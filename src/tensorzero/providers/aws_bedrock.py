@@ -205,7 +205,8 @@ class BedrockProvider(AwsProvider):
 
     def _arguments(self, call: ToolCall) -> Any:
         try:
-            return orjson.loads(call.arguments)
+            # A stream of a call without arguments has no text of them at all.
+            return orjson.loads(call.arguments or "{}")
         except ValueError as error:
             raise InferenceClient(
                 f"Error parsing tool call arguments as JSON: {error}",

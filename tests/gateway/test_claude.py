@@ -167,3 +167,22 @@ def test_an_answer_that_is_begun(scripted: Api, upstream: Upstream) -> None:
     assert "".join(one.get("raw") or "" for one in chunks) == '{"a": 1}'
     row = scripted.json_row(chunks[0]["inference_id"])
     assert row["output"] == {"raw": '{"a": 1}', "parsed": {"a": 1}}
+
+
+def test_forms_that_could_not_be_written_again(scripted: Api, upstream: Upstream) -> None:
+    """They fail the attempt, not the request: here, the next provider answers."""
+    deep = b"[" * 300 + b"]" * 300
+    strange = orjson.dumps(says({"type": "new", "data": "DEEP"})).replace(b'"DEEP"', deep)
+    upstream.say(answer(strange), model=MODEL)
+    assert scripted.ok(model_name="sonnet")["content"] == [text("Hello!")]
+
+    begun = start(0, "new", data="DEEP").replace(b'"DEEP"', deep)
+    upstream.say(stream(TEXT[0], *TEXT[1:4], begun, *TEXT[4:]), model=MODEL)
+    chunks = scripted.stream(model_name="sonnet")
+    assert "recursion limit exceeded" in "".join(chunk.get("error", "") for chunk in chunks)
+    assert texts(chunks) == "Hello"
+
+    figures = orjson.dumps(says("Hello!", usage={"input_tokens": "HUGE"}))
+    upstream.say(answer(figures.replace(b'"HUGE"', b"9" * 40)), model=MODEL)
+    answered = scripted.ok(model_name="sonnet", include_raw_usage=True)
+    assert answered["raw_usage"][0]["data"] == {"input_tokens": 1e40}

@@ -19,6 +19,7 @@ from tensorzero.providers.extra import edit_body, edit_headers
 from tensorzero.providers.failures import UNREADABLE, Failures
 from tensorzero.providers.http import join_api_base
 from tensorzero.providers.openai import DEFAULT_API_BASE
+from tensorzero.types import json_text
 from tensorzero.types.embedding import EmbeddingRequest, EmbeddingResponse, Vector, read_vector
 from tensorzero.types.errors import Serialization
 from tensorzero.types.model import Attempt
@@ -66,7 +67,7 @@ class OpenAIEmbeddings:
         if not 200 <= response.status < 300:
             raise self.failures.refusal(response, raw_request, target)
         try:
-            parsed = orjson.loads(response.body)
+            parsed = json_text.loads(response.body)
             vectors = _read_vectors(parsed["data"])
             figures = parsed.get("usage")
             usage = Usage() if figures is None else Usage(_count(figures.get("prompt_tokens")), 0)

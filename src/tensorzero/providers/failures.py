@@ -27,7 +27,7 @@ from tzcore.client import (
 CLIENT_FAULTS = frozenset({400, 401, 403, 429})
 """Statuses that keep their number; every other failure counts as the server's."""
 
-UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What reading an answer may raise: the reason, or the trace of a form that nobody foresaw."""
 
 

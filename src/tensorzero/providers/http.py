@@ -30,6 +30,7 @@ from tensorzero.providers.credentials import api_key
 from tensorzero.providers.extra import apply_extra_body, extra_headers, has_extra_headers
 from tensorzero.providers.failures import UNREADABLE, Failures
 from tensorzero.providers.files import FileContents, file_contents, marked, unmarked
+from tensorzero.types import json_text
 from tensorzero.types.content import Message, OutputBlock
 from tensorzero.types.errors import Serialization
 from tensorzero.types.files import File
@@ -284,7 +285,7 @@ class HttpProvider(ABC):
         try:
             answer = self.plain_answer(body)
             if answer is None:
-                answer = self.answer(orjson.loads(body), attempt)
+                answer = self.answer(json_text.loads(body), attempt)
             if self.reads_headers:
                 self.read_headers(answer, response)
             self.complete(answer, request)

@@ -20,6 +20,7 @@ from tensorzero.providers.chat_completions.provider import ChatCompletionsProvid
 from tensorzero.providers.credentials import api_key
 from tensorzero.providers.failures import UNREADABLE
 from tensorzero.providers.http import join_api_base
+from tensorzero.types import json_text
 from tensorzero.types.batch import BatchPoll, BatchResult, BatchStatus, StartedBatch
 from tensorzero.types.batch_errors import InvalidBatchParams, MissingBatchInferenceResponse
 from tensorzero.types.credentials import Credentials
@@ -72,7 +73,7 @@ class OpenAIBatches:
         target = self._target("batches", credentials)
         response = await self._post(target, raw_request.encode(), raw_request)
         try:
-            batch = orjson.loads(response.body)
+            batch = json_text.loads(response.body)
             batch_id = _text(batch["id"], "id")
             _text(batch["status"], "status")
             faults = (batch.get("errors") or {}).get("data") or []
@@ -103,7 +104,7 @@ class OpenAIBatches:
             return BatchPoll("failed", raw_request, text)
         self._check(response, raw_request, target)
         try:
-            batch = orjson.loads(response.body)
+            batch = json_text.loads(response.body)
             status = _STATUSES.get(_text(batch["status"], "status"))
             if status is None:
                 raise ValueError(f"unknown batch status `{batch['status']}`")
@@ -150,7 +151,7 @@ class OpenAIBatches:
             )
 
     def _result(self, line: bytes) -> BatchResult:
-        row = orjson.loads(line)
+        row = json_text.loads(line)
         inference_id = str(UUID(_text(row["custom_id"], "custom_id")))
         body = row["response"]["body"]
         answer = self._chat.answer(body, Attempt("", "", "", Credentials()))
@@ -172,7 +173,7 @@ class OpenAIBatches:
         target = self._target("files", credentials).with_headers([form], [])
         response = await self._post(target, body, "")
         try:
-            return _text(orjson.loads(response.body)["id"], "id")
+            return _text(json_text.loads(response.body)["id"], "id")
         except UNREADABLE as error:
             raise self._chat.failures.unreadable(error, response, "", target) from None
 

@@ -9,12 +9,14 @@ import logging
 from typing import Annotated, Any
 
 import orjson
-from msgspec import DecodeError, Meta, Struct, field
+from msgspec import Meta, Struct, field
 from msgspec.json import Decoder
 
 from tensorzero.providers.aws.event_stream import Frame
+from tensorzero.providers.commonest import OTHER_FORM, CommonUsage
 from tensorzero.providers.failures import BadAnswer
 from tensorzero.providers.http import Answer, StreamReader
+from tensorzero.types import json_text
 from tensorzero.types.content import OutputBlock, Text, Thought, ToolCall, Unknown
 from tensorzero.types.model import (
     Attempt,
@@ -78,7 +80,7 @@ class _Output(Struct, gc=False):
 class _Converse(Struct, gc=False, rename="camel"):
     output: _Output
     stop_reason: str
-    usage: Any = None
+    usage: CommonUsage = None
 
 
 _decode = Decoder(_Converse).decode
@@ -88,7 +90,7 @@ def read_plain_answer(body: bytes) -> Answer | None:
     """An answer that is one text, ``None`` for any other."""
     try:
         answer = _decode(body)
-    except (DecodeError, ValueError):
+    except OTHER_FORM:
         return None
     text, usage = answer.output.message.content[0].text, answer.usage
     return Answer([Text(text)], read_usage(usage), usage, read_stop_reason(answer.stop_reason))
@@ -185,7 +187,7 @@ class ConverseReader(StreamReader):
         if kind in ("messageStart", "contentBlockStop"):
             return None
         try:
-            data = orjson.loads(event)
+            data = json_text.loads(event)
             if not isinstance(data, dict):
                 raise ValueError("not an object")
             if kind == "contentBlockStart":
@@ -211,9 +213,9 @@ class ConverseReader(StreamReader):
         try:
             plain = _decode_delta(event)
             content = self._text(str(plain.content_block_index), plain.delta.text)
-        except (DecodeError, ValueError):
+        except OTHER_FORM:
             try:
-                content = self._any_delta(orjson.loads(event))
+                content = self._any_delta(json_text.loads(event))
             except UNREADABLE_EVENT as error:
                 raise ValueError(f"Error parsing contentBlockDelta: {error}") from None
         return None if content is None else ProviderChunk([content], event.decode())

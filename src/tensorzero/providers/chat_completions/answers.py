@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import orjson
-from msgspec import DecodeError, Meta, Struct
+from msgspec import Meta, Struct
 from msgspec.json import Decoder
 
 from tensorzero.providers.chat_completions.figures import (
@@ -14,6 +14,7 @@ from tensorzero.providers.chat_completions.figures import (
     read_finish_reason,
     read_usage,
 )
+from tensorzero.providers.commonest import OTHER_FORM, CommonUsage
 from tensorzero.providers.http import Answer
 from tensorzero.types.batch import BatchResult
 from tensorzero.types.content import OutputBlock, Text, Thought, ToolCall
@@ -40,7 +41,7 @@ class _Choice(Struct, gc=False):
 
 class _Completion(Struct, gc=False):
     choices: Annotated[list[_Choice], Meta(min_length=1, max_length=1)]
-    usage: Any = None
+    usage: CommonUsage = None
 
 
 _decode = Decoder(_Completion).decode
@@ -68,7 +69,7 @@ class AnswerReader:
         """An answer that is one text, read without its other parts; ``None`` for any other."""
         try:
             completion = _decode(body)
-        except (DecodeError, ValueError):
+        except OTHER_FORM:
             return None
         choice, usage = completion.choices[0], completion.usage
         reason = read_finish_reason(choice.finish_reason, self.finish_reasons)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import DecodeError, Meta, Struct
+from msgspec import Meta, Struct
 from msgspec.json import Decoder
 
 from tensorzero.providers.chat_completions.answers import PlainMessage
+from tensorzero.providers.commonest import OTHER_FORM
 
 
 class _Choice(Struct, gc=False):
@@ -27,5 +28,5 @@ def read_text_delta(event: bytes) -> str | None:
     """The text, ``None`` for an event of any other form."""
     try:
         return _decode(event).choices[0].delta.content
-    except (DecodeError, ValueError):
+    except OTHER_FORM:
         return None

@@ -16,6 +16,7 @@ from tensorzero.providers.chat_completions.answers import (
 from tensorzero.providers.chat_completions.deltas import read_text_delta
 from tensorzero.providers.chat_completions.figures import read_finish_reason
 from tensorzero.providers.http import StreamReader
+from tensorzero.types import json_text
 from tensorzero.types.model import (
     ChunkBlock,
     ProviderChunk,
@@ -44,7 +45,7 @@ class ChatCompletionsReader(StreamReader):
 
     def any_chunk(self, event: bytes) -> ProviderChunk:
         """An event of any form; raises like ``chunk``."""
-        data = orjson.loads(event)
+        data = json_text.loads(event)
         if not isinstance(data, dict):
             raise ValueError("not an object")
         fault = data.get("error")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from msgspec import DecodeError, Meta, Struct
+from msgspec import Meta, Struct
 from msgspec.json import Decoder
 
+from tensorzero.providers.commonest import OTHER_FORM, CommonUsage
 from tensorzero.providers.gemini.figures import read_finish_reason, read_usage
 from tensorzero.providers.http import Answer
 from tensorzero.types.content import OutputBlock, Text, Thought
@@ -30,7 +31,7 @@ class _Candidate(Struct, gc=False):
 
 class _Answer(Struct, gc=False):
     candidates: Annotated[list[_Candidate], Meta(min_length=1)]
-    usageMetadata: Any = None
+    usageMetadata: CommonUsage = None
 
 
 class _Piece(Struct, gc=False):
@@ -55,7 +56,7 @@ class _Event(Struct, gc=False):
 
 class _CountedEvent(Struct, gc=False):
     candidates: Annotated[list[_Delta], Meta(min_length=1)]
-    usageMetadata: Any = None
+    usageMetadata: CommonUsage = None
 
 
 _answer = Decoder(_Answer).decode
@@ -67,7 +68,7 @@ def read_plain_answer(body: bytes, provider_type: str) -> Answer | None:
     """An answer whose first candidate is one text, signed or not; ``None`` for any other."""
     try:
         answer = _answer(body)
-    except (DecodeError, ValueError):
+    except OTHER_FORM:
         return None
     candidate, usage = answer.candidates[0], answer.usageMetadata
     part = candidate.content.parts[0]
@@ -82,7 +83,7 @@ def read_text_delta(event: bytes) -> tuple[str, Any] | None:
     """The text of an event before the last one; its figures are not looked at."""
     try:
         return _event(event).candidates[0].content.parts[0].text, None
-    except (DecodeError, ValueError):
+    except OTHER_FORM:
         return None
 
 
@@ -90,6 +91,6 @@ def read_counted_text_delta(event: bytes) -> tuple[str, Any] | None:
     """The text of an event before the last one, and its ``usageMetadata``."""
     try:
         read = _counted_event(event)
-    except (DecodeError, ValueError):
+    except OTHER_FORM:
         return None
     return read.candidates[0].content.parts[0].text, read.usageMetadata

@@ -17,6 +17,7 @@ from tensorzero.providers.gemini.answers import (
 )
 from tensorzero.providers.gemini.figures import read_finish_reason, read_usage
 from tensorzero.providers.http import StreamReader
+from tensorzero.types import json_text
 from tensorzero.types.model import (
     Attempt,
     ChunkBlock,
@@ -72,7 +73,7 @@ class GeminiReader(StreamReader):
 
     def any_chunk(self, event: bytes) -> ProviderChunk:
         """An event of any form; raises like ``chunk``."""
-        data = orjson.loads(event)
+        data = json_text.loads(event)
         result = ProviderChunk([], event.decode("utf-8", "replace"))
         usage = data.get("usageMetadata") if isinstance(data, dict) else None
         if usage is None or _says_more(data):

@@ -6,9 +6,10 @@ import logging
 from typing import Annotated, Any, Literal
 
 import orjson
-from msgspec import DecodeError, Meta, Struct
+from msgspec import Meta, Struct
 from msgspec.json import Decoder
 
+from tensorzero.providers.commonest import OTHER_FORM, CommonUsage
 from tensorzero.providers.http import Answer
 from tensorzero.providers.messages_api.figures import read_stop_reason, read_usage
 from tensorzero.types.content import OutputBlock, Text, Thought, ToolCall, Unknown
@@ -24,7 +25,7 @@ class _Text(Struct, gc=False):
 
 class _Message(Struct, gc=False):
     content: Annotated[list[_Text], Meta(min_length=1, max_length=1)]
-    usage: Any = None
+    usage: CommonUsage = None
     stop_reason: str | None = None
 
 
@@ -35,7 +36,7 @@ def read_plain_answer(body: bytes) -> Answer | None:
     """An answer that is one text, read without its other parts; ``None`` for any other."""
     try:
         message = _decode(body)
-    except (DecodeError, ValueError):
+    except OTHER_FORM:
         return None
     usage, reason = message.usage, read_stop_reason(message.stop_reason)
     return Answer([Text(message.content[0].text)], read_usage(usage), usage, reason)

@@ -6,12 +6,14 @@ import logging
 from typing import Annotated, Any, Literal
 
 import orjson
-from msgspec import DecodeError, Meta, Struct
+from msgspec import Meta, Struct
 from msgspec.json import Decoder
 
+from tensorzero.providers.commonest import OTHER_FORM
 from tensorzero.providers.failures import UNREADABLE, BadAnswer, body_text, reading
 from tensorzero.providers.http import StreamReader
 from tensorzero.providers.messages_api.figures import read_stop_reason, read_usage
+from tensorzero.types import json_text
 from tensorzero.types.model import (
     Attempt,
     ChunkBlock,
@@ -44,7 +46,7 @@ def read_text_delta(event: bytes) -> TextChunk | None:
     """An event that is one piece of text; ``None`` for any other."""
     try:
         delta = _decode(event)
-    except (DecodeError, ValueError):
+    except OTHER_FORM:
         return None
     return TextChunk(str(delta.index), delta.delta.text)
 
@@ -91,7 +93,7 @@ class MessagesReader(StreamReader):
         """An event of any form, as it came; raises ``BadAnswer``."""
         shown = body_text(event)
         try:
-            return self._read(orjson.loads(event), shown)
+            return self._read(json_text.loads(event), shown)
         except BadAnswer:
             raise
         except UNREADABLE as error:

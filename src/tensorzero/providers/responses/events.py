@@ -11,6 +11,7 @@ from tensorzero.providers.chat_completions.answers import as_string
 from tensorzero.providers.http import StreamReader
 from tensorzero.providers.responses.answers import PROVIDER_TYPE, read_usage
 from tensorzero.providers.responses.plain import read_text_delta
+from tensorzero.types import json_text
 from tensorzero.types.model import (
     Attempt,
     ChunkBlock,
@@ -55,7 +56,7 @@ class ResponsesReader(StreamReader):
     def any_chunk(self, event: bytes) -> ProviderChunk | None:
         """An event of any form; raises like ``chunk``."""
         try:
-            data = orjson.loads(event)
+            data = json_text.loads(event)
             kind = data["type"]
         except (ValueError, LookupError, TypeError):
             log.warning("openai sent an event that cannot be read: it is left out")

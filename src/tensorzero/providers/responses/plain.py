@@ -4,11 +4,12 @@ event that carries a piece of text. Whatever is of another form is left to the g
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from msgspec import DecodeError, Meta, Struct
+from msgspec import Meta, Struct
 from msgspec.json import Decoder
 
+from tensorzero.providers.commonest import OTHER_FORM, CommonUsage
 from tensorzero.providers.http import Answer
 from tensorzero.providers.responses.answers import read_usage
 from tensorzero.types.content import Text
@@ -28,7 +29,7 @@ class _Item(Struct, gc=False):
 
 class _Response(Struct, gc=False):
     output: Annotated[list[_Item], Meta(min_length=1, max_length=1)]
-    usage: Any = None
+    usage: CommonUsage = None
     error: None = None
     incomplete_details: None = None
 
@@ -47,7 +48,7 @@ def read_plain_answer(body: bytes) -> Answer | None:
     """An answer that is one text, ``None`` for any other."""
     try:
         response = _decode_response(body)
-    except (DecodeError, ValueError):
+    except OTHER_FORM:
         return None
     usage = response.usage
     return Answer([Text(response.output[0].content[0].text)], read_usage(usage), usage)
@@ -57,6 +58,6 @@ def read_text_delta(event: bytes) -> TextChunk | None:
     """The chunk of a piece of text, ``None`` for an event of any other form."""
     try:
         delta = _decode_delta(event)
-    except (DecodeError, ValueError):
+    except OTHER_FORM:
         return None
     return TextChunk(str(delta.content_index), delta.delta)

@@ -30,7 +30,9 @@ from tensorzero.types.params import ChatCompletionParams
 from tzcore.client import Pool
 from tzcore.uuid7 import uuid7
 
-TYPES = sorted(PROVIDERS.keys() - {"dummy"})
+RESPONSES = "openai_responses"
+TYPES = sorted([*(PROVIDERS.keys() - {"dummy"}), RESPONSES])
+"""With the Responses API as one of its own."""
 TEXT = "Dear Ann,\n\nthank you so much for your help last week. " * 3
 # Each as the vendor's own reference shows it.
 CLAUDE = {
@@ -73,7 +75,32 @@ CONVERSE = {
     "usage": {"inputTokens": 39, "outputTokens": 45, "totalTokens": 84},
     "metrics": {"latencyMs": 1275},
 }
+RESPONSE = {
+    "id": "resp_67ccd2bed1ec8190b14f964abc0542670bb6a6b452d3795b",
+    "object": "response",
+    "status": "completed",
+    "error": None,
+    "incomplete_details": None,
+    "model": "gpt-4.1-2025-04-14",
+    "output": [
+        {
+            "type": "message",
+            "id": "msg_67ccd2bf17f0819081ff3bb2cf6508e60bb6a6b452d3795b",
+            "status": "completed",
+            "role": "assistant",
+            "content": [{"type": "output_text", "text": TEXT, "annotations": []}],
+        }
+    ],
+    "usage": {
+        "input_tokens": 39,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": 45,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 84,
+    },
+}
 ANSWERS = {
+    RESPONSES: RESPONSE,
     "anthropic": CLAUDE,
     "gcp_vertex_anthropic": CLAUDE,
     "gcp_vertex_gemini": GEMINI,
@@ -93,6 +120,7 @@ OPTIONS: dict[str, dict[str, str]] = {
     "azure": {"deployment_id": "gpt-4o-mini", "endpoint": "https://resource.openai.azure.com"},
     "gcp_vertex_anthropic": {"model_id": "claude-sonnet-4-5@20250929", **_GCP},
     "gcp_vertex_gemini": {"model_id": "gemini-2.5-flash", **_GCP},
+    RESPONSES: {"model_name": "model", "api_type": "responses"},
     "sglang": {"model_name": "model", "api_base": "http://127.0.0.1:9/v1"},
     "tgi": {"api_base": "http://127.0.0.1:9/v1"},
     "vllm": {"model_name": "model", "api_base": "http://127.0.0.1:9/v1"},
@@ -141,7 +169,8 @@ class Providers:
             if not name.startswith(("aws", "gcp")):
                 options = {**options, "api_key_location": "env::KEY"}
             lines += [f"[models.{name}]", "routing = ['p']", f"[models.{name}.providers.p]"]
-            lines += [f"type = '{name}'", *(f"{k} = '{v}'" for k, v in options.items())]
+            kind = "openai" if name == RESPONSES else name
+            lines += [f"type = '{kind}'", *(f"{k} = '{v}'" for k, v in options.items())]
         path = folder / "providers.toml"
         path.write_text("\n".join(lines))
         environ = {"KEY": "x" * 40, "GCP_VERTEX_CREDENTIALS_PATH": key_file}

@@ -10,6 +10,7 @@ import asyncio
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from stages import ANSWER, HotPath, MemoryAnswer, run
 
 from tensorzero.config.load import load
 from tensorzero.models.table import ModelTable
+from tensorzero.providers.aws.signature import Keys, Signer
 from tensorzero.providers.base import ProviderContext
 from tensorzero.providers.registry import PROVIDERS
 from tensorzero.types.content import Message, Text
@@ -213,6 +215,19 @@ def measure(providers: Providers, path: HotPath, name: str) -> Cost:
     return Cost(name, seconds, openai, min(whole, least(path.whole)))
 
 
+def signing() -> float:
+    """Seconds of processor time that the signature of one request takes, its fields included."""
+    pool = Pool(user_agent=b"signing", trust_env=False)
+    url = "https://bedrock-runtime.us-east-1.amazonaws.com/model/m/converse"
+    target = pool.target(
+        url, [("content-type", "application/json"), ("accept", "application/json")]
+    )
+    signer = Signer(Keys("A" * 20, "s" * 40, "t" * 800), "us-east-1", "bedrock")
+    payload = b"x" * 1000
+    clock = count(1_780_000_000)  # the date changes each second: here with each request
+    return least(lambda: target.adding(signer.fields(target, payload, next(clock))))
+
+
 def main() -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory() as folder:
@@ -223,6 +238,7 @@ def main() -> None:
             own = cost.seconds / cost.openai
             print(f"{name:26}{cost.seconds * 1e6:12.1f}{own:10.2f}x{cost.ratio:14.2f}x")
         path.close()
+    print(f"{'a signature':26}{signing() * 1e6:12.1f}")
 
 
 if __name__ == "__main__":

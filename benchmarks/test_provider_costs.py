@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from provider_costs import TYPES, Providers, measure
+from provider_costs import TYPES, Providers, measure, signing
 from stages import HotPath
 
 LIMIT = 1.3
+SIGNING_LIMIT_S = 30e-6
 
 
 @pytest.fixture(scope="module")
@@ -27,3 +28,7 @@ def providers(tmp_path_factory: pytest.TempPathFactory) -> Providers:
 def test_type(name: str, providers: Providers, path: HotPath) -> None:
     cost = measure(providers, path, name)
     assert cost.ratio <= LIMIT, f"{cost.ratio:.2f} times a request with openai"
+
+
+def test_signing() -> None:
+    assert signing() <= SIGNING_LIMIT_S

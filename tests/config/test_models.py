@@ -420,3 +420,17 @@ def test_provider_types_load(folder: Folder) -> None:
     for text in ("becomes part of the stored", "unknown field `new`", "unknown field `other`"):
         assert any(text in line for line in config.warnings), config.warnings
     assert not any("wandb-123" in line for line in config.warnings)
+
+
+@pytest.mark.parametrize(
+    ("base", "loud"), [("v1", False), ("v1/", False), ("v1/messages", True), ("v1/messages/", True)]
+)
+def test_a_base_of_anthropic_that_ends_in_messages_warns(
+    folder: Folder, base: str, loud: bool
+) -> None:
+    config = folder.load(
+        provider(
+            f"type='anthropic'\nmodel_name='x'\napi_key_location='none'\napi_base='http://h/{base}'"
+        )
+    )
+    assert any("`/messages` is cut off" in line for line in config.warnings) is loud

@@ -10,6 +10,7 @@ import pytest
 from providers.calls import MODEL_INFERENCE_ID, request
 from providers.family import BY_TYPE
 from tensorzero.config.credential_defaults import CredentialReader
+from tensorzero.config.provider_types import PROVIDER_TYPES
 from tensorzero.config.shorthand import ShorthandModels
 from tensorzero.providers.base import ProviderContext
 from tensorzero.providers.http import HttpProvider
@@ -72,6 +73,41 @@ def test_without_its_key(name: str) -> None:
         assert f"`{kind.upper()}_API_KEY` is missing" in str(caught.value)
         shown = NAMES.get(kind, kind.capitalize())
         assert str(caught.value).startswith(f"API key missing for provider {shown}: ")
+
+
+GEMINI = "google_ai_studio_gemini"
+VENDORS = {
+    "anthropic::m": ("https://api.anthropic.com/v1/messages", "x-api-key", "Anthropic"),
+    f"{GEMINI}::m": (
+        "https://generativelanguage.googleapis.com/v1beta/models/m:generateContent",
+        "x-goog-api-key",
+        "Google AI Studio Gemini",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", VENDORS)
+def test_a_shorthand_of_a_vendor_of_its_own_kind(name: str) -> None:
+    kind = name.partition("::")[0]
+    url, header, shown = VENDORS[name]
+    variable = "GOOGLE_AI_STUDIO_API_KEY" if kind == GEMINI else "ANTHROPIC_API_KEY"
+    found = shorthands({variable: "key-of-a-test"}).get(name)
+    assert found is not None
+    pool = Pool(user_agent=b"Test/1", trust_env=False)
+    provider = make_provider(ProviderContext(pool, 20_000), found.providers[0])
+    assert isinstance(provider, HttpProvider)
+    assert provider.url(stream=False) == url
+    target = provider.target(Attempt(name, kind, MODEL_INFERENCE_ID, {}), stream=False)
+    assert (header, "key-of-a-test") in target.headers
+    with pytest.raises(ApiKeyMissing, match=f"API key missing for provider {shown}: .*{variable}"):
+        shorthands({}).get(name)
+
+
+def test_every_shorthand_is_tested() -> None:
+    """Those of Vertex AI: ``test_claude_requests.py`` and ``test_credentials.py``."""
+    tested = {name.partition("::")[0] for name in (*URLS, *VENDORS)}
+    known = {name for name, kind in PROVIDER_TYPES.items() if kind.shorthand}
+    assert known - tested == {"dummy", "gcp_vertex_anthropic", "gcp_vertex_gemini"}
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,8 @@ def test_the_endpoint_of_a_request() -> None:
     error = outcome.failed()
     assert (error.kind, error.status, outcome.seen) == ("DynamicEndpointNotFound", 404, [])
     assert str(error) == "Dynamic endpoint 'where' not found in credentials"
-    for url in ("ftp://secret", "secret", "http://[secret"):
+    hostile = ("http://secret:x/", "http:///secret", "http://h\r\nsecret: y/", "http://h/ secret")
+    for url in ("ftp://secret", "secret", "http://[secret", *hostile):
         given = {"where": url}
         error = call(request(), type="azure", options=options, credentials=given).failed()
         assert (error.kind, error.status) == ("InvalidDynamicEndpoint", 400)

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from tensorzero.config.credentials import DynamicCredential
+from tensorzero.config.urls import parse_url
 from tensorzero.providers.chat_completions.provider import ChatCompletionsProvider
 from tensorzero.providers.credentials import api_key
 from tensorzero.types.errors import DynamicEndpointNotFound, InvalidDynamicEndpoint
@@ -57,13 +58,12 @@ def azure_url(options: Mapping[str, Any], credentials: Mapping[str, str], path: 
         given = credentials.get(endpoint.key)
         if given is None:
             raise DynamicEndpointNotFound(endpoint.key)
-        if not given.startswith(("http://", "https://")):
-            raise InvalidDynamicEndpoint(endpoint.key)
-        endpoint = given
-    try:
+        try:
+            parts = parse_url(given)
+        except ValueError:
+            raise InvalidDynamicEndpoint(endpoint.key) from None
+    else:
         parts = urlsplit(endpoint)
-    except ValueError:
-        raise InvalidDynamicEndpoint(options["endpoint"].key) from None
     deployment = quote(options["deployment_id"], safe="")
     full = f"{parts.path.rstrip('/')}/openai/deployments/{deployment}/{path}"
     query = f"{parts.query}&" if parts.query else ""

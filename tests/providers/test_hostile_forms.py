@@ -13,7 +13,7 @@ import pytest
 from msgspec import Struct, structs
 
 from providers import calls
-from providers.calls import MODEL_INFERENCE_ID, request
+from providers.calls import MODEL_INFERENCE_ID, request, user
 from providers.matrix import ROWS, Ask, Wire
 from tensorzero.functions.merge import StreamMerger
 from tensorzero.providers.aws.event_stream import Frame
@@ -180,3 +180,12 @@ def test_depths(row: str, depth: int) -> None:
     first = ask(request(stream=True), stream(event(deep), *wire.events, *wire.ends)).items
     texts = [one for one in first if isinstance(one, ProviderChunk) and one.content]
     assert texts, "the events after one that is refused are read"
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_text_that_is_no_unicode(row: str) -> None:
+    """A template may make one."""
+    ask, wire = ROWS[row]
+    for given in (request(user("\ud800")), request(user("a"), system="\ud800")):
+        outcome = ask(given, answer(wire.text))
+        assert (outcome.failed().kind, outcome.seen) == ("Serialization", [])

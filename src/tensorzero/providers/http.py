@@ -392,7 +392,10 @@ class HttpProvider(ABC):
         edits = bool(request.variant_extra_body or self.config.extra_body or request.extra_body)
         payload: bytes | None = None
         if request.files is None and not edits:
-            payload = self.plain_body(request, messages)
+            try:
+                payload = self.plain_body(request, messages)
+            except UnicodeEncodeError:  # no Unicode: the general way says so
+                payload = None
         if payload is None:
             payload, raw_request = await self._general_body(request, messages, attempt, edits)
         else:

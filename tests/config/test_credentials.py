@@ -15,6 +15,7 @@ from tensorzero.config.credentials import (
     SdkCredential,
     StaticCredential,
 )
+from tensorzero.config.provider_types import PROVIDER_TYPES
 from tensorzero.types.errors import ApiKeyMissing, ConfigError
 from upstream.scripted import Script, ScriptedServer, Seen
 from upstream.scripted import answer as scripted_answer
@@ -421,3 +422,23 @@ def test_a_dynamic_endpoint_with_keys_of_ours_warns_twice(folder: Folder) -> Non
         warnings = "\n".join(config.warnings)
         assert "callers choose where the call goes to" in warnings
         assert ("a credential of yours" in warnings) is loud
+
+
+REQUIRED = {"str!": "x", "url!": "http://h/v1", "endpoint!": "https://h"}
+BY_KEY = [
+    name
+    for name, kind in PROVIDER_TYPES.items()
+    if kind.credential_key == "api_key_location" and name != "dummy"
+]
+
+
+@pytest.mark.parametrize("location", ["path::FOLDER/k", "path_from_env::K", "sdk"])
+@pytest.mark.parametrize("kind", BY_KEY)
+def test_an_api_key_is_not_a_file(folder: Folder, kind: str, location: str) -> None:
+    keys = PROVIDER_TYPES[kind].keys
+    options = {key: REQUIRED[form] for key, form in keys.items() if form in REQUIRED}
+    options |= {"type": kind, "api_key_location": location.replace("FOLDER", str(folder.path))}
+    text = "\n".join(f"{key} = '{value}'" for key, value in options.items())
+    error = folder.error(provider(text), {"k": "key"}, environ={"K": str(folder.path / "k")})
+    assert error.startswith("models.m.providers.p") and "api_key_location" in error
+    assert "Invalid api_key_location for " in error

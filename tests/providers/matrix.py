@@ -24,6 +24,7 @@ from tensorzero.types.files import File
 from tensorzero.types.model import ProviderChunk, TextChunk
 from tensorzero.types.schema import JSONSchema
 from tensorzero.types.tools import FunctionTool, ToolCallConfig
+from tensorzero.variants.chat_completion import implicit_tool
 from upstream.scripted import CLOSE, DONE, Script, answer, event, stream
 
 PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
@@ -245,6 +246,26 @@ def _tools_in_stream(ask: Ask, wire: Wire) -> str:
     return "yes" if "matrix_tool" in outcome.body else "not sent"
 
 
+def _json_off(ask: Ask, wire: Wire) -> str:
+    """A schema that only the gateway knows: the vendor is asked for nothing."""
+    given = request(user("hi"), output_schema=SCHEMA, function_type="json")
+    outcome = ask(given, answer(wire.text))
+    asked = any(word in outcome.body for word in ("matrix_field", "json", "JSON"))
+    return "no" if asked or outcome.answered().output != [Text("Hello!")] else "nothing"
+
+
+def _json_tool(ask: Ask, wire: Wire) -> str:
+    """``json_mode = "tool"`` is a call that the model is made to make, with the schema."""
+    tool = implicit_tool(SCHEMA)
+    given = request(user("hi"), output_schema=SCHEMA, function_type="json", tool_config=tool)
+    outcome = ask(given, answer(wire.tools(1)))
+    outcome.answered()
+    if "matrix_field" not in outcome.body:
+        return "not sent"
+    # Once as the tool, once as the choice.
+    return "call" if outcome.body.count(f'"{tool.tools[0].name}"') > 1 else "no"
+
+
 def _json(ask: Ask, wire: Wire, mode: Any) -> str:
     """``schema``: the vendor gets it; ``object``: it is asked for any; ``asked``: by the prompt."""
     off = ask(request(user("hi"), output_schema=SCHEMA, function_type="json"), answer(wire.text))
@@ -299,8 +320,10 @@ COLUMNS: dict[str, Callable[[Ask, Wire], str]] = {
     "tools": _tools,
     "parallel": partial(_tools, number=2),
     "tools in a stream": _tools_in_stream,
+    "JSON `off`": _json_off,
     "JSON `on`": partial(_json, mode="on"),
     "JSON `strict`": partial(_json, mode="strict"),
+    "JSON `tool`": _json_tool,
     "image": partial(_file, mime_type="image/png"),
     "PDF": partial(_file, mime_type="application/pdf"),
     "thought": _thought,

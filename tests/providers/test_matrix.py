@@ -10,8 +10,10 @@ from tensorzero.providers.registry import PROVIDERS
 
 USUAL = {
     **dict.fromkeys(COLUMNS, "yes"),
+    "JSON `off`": "nothing",
     "JSON `on`": "object",
     "JSON `strict`": "schema",
+    "JSON `tool`": "call",
     "thought": "both ways",
     "cut": "error",
     "401": "401",
@@ -37,6 +39,7 @@ OWN = {
     "hyperbolic": {
         **BY_PROMPT,
         "tools": "not sent",
+        "JSON `tool`": "not sent",
         "parallel": "not sent",
         "tools in a stream": "not sent",
     },

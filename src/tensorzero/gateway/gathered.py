@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-GATHER_S = 0.02
+GATHER_S = 0.005
 """Calls begin at least so far apart; the first after a pause begins at once."""
 AT_MOST = 1000
 

@@ -19,7 +19,6 @@ from tensorzero.server.data_size import log_data_size
 from tensorzero.server.logs import set_up_logs
 from tensorzero.server.parent import report, watch_parent
 from tensorzero.server.preparation import PreparedDatabase
-from tensorzero.server.scheduling import lower_priority
 from tensorzero.server.settings import Settings
 from tensorzero.storage.database.broken_parts import newly_broken, remember_broken
 from tensorzero.storage.database.connection_file import (
@@ -222,7 +221,7 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = Settings.from_json(arguments.settings)
     set_up_logs(settings.log_format, debug=settings.debug)
-    lower_priority()
+    os.nice(10)
     with open(arguments.start_fd, "rb") as file:
         start = orjson.loads(file.read())
     try:

@@ -41,7 +41,6 @@ from tensorzero.server.feedback_spool import FeedbackSpool
 from tensorzero.server.logs import set_up_logs
 from tensorzero.server.parent import report, watch_parent
 from tensorzero.server.recording import ShipperLink, SpoolRecorder
-from tensorzero.server.scheduling import ask_for_short_turns
 from tensorzero.server.settings import SEGMENT_BYTES, SPOOL_LIMIT_BYTES, Settings
 from tensorzero.types.errors import GatewayError
 from tensorzero.version import VERSION
@@ -229,7 +228,6 @@ async def serve(
         return 1
     server = _server(parts.app)
     _settle_garbage_collection()
-    ask_for_short_turns()
     # A start that fails elsewhere ends us before anybody says go.
     waits = {loop.create_task(parent.go()), loop.create_task(stopping.wait())}
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -90,10 +90,10 @@ cdef class TargetMemory:
         cdef uint64_t low
         return parse(id, &high, &low) and self.place(high ^ EPISODE, low) >= 0
 
-    cdef Py_ssize_t bucket(self, uint64_t low) noexcept:
+    cdef Py_ssize_t bucket(self, uint64_t low) noexcept:  # arithmetic alone
         return <Py_ssize_t>((low * <uint64_t>0x9E3779B97F4A7C15) >> (64 - BUCKET_BITS))
 
-    cdef Py_ssize_t place(self, uint64_t high, uint64_t low) noexcept:
+    cdef Py_ssize_t place(self, uint64_t high, uint64_t low) except -2:
         """Where it is in its bucket; -1 when it is not there."""
         cdef uint64_t* ids = <uint64_t*>&self.view[self.bucket(low) * WAYS * 16]
         cdef Py_ssize_t way
@@ -102,9 +102,9 @@ cdef class TargetMemory:
                 return way
         return -1
 
-    cdef void put(self, uint64_t high, uint64_t low) noexcept:
+    cdef int put(self, uint64_t high, uint64_t low) except -1:
         if self.place(high, low) >= 0:
-            return
+            return 0
         cdef Py_ssize_t bucket = self.bucket(low)
         cdef uint64_t* ids = <uint64_t*>&self.view[bucket * WAYS * 16]
         cdef unsigned char* next_way = &self.view[BUCKETS * WAYS * 16 + bucket]
@@ -112,3 +112,4 @@ cdef class TargetMemory:
         next_way[0] = <unsigned char>((way + 1) % WAYS)
         ids[2 * way + 1] = high
         ids[2 * way] = low
+        return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -64,13 +65,13 @@ class MessagesProvider(HttpProvider):
 
     # --- what a type says
 
+    @abstractmethod
     def model(self) -> str:
         """The vendor's name of the model."""
-        raise NotImplementedError
 
+    @abstractmethod
     def head(self) -> dict[str, str]:
         """What stands before the messages."""
-        raise NotImplementedError
 
     # --- requests
 

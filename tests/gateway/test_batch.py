@@ -602,25 +602,28 @@ def test_polls_at_once_record_once(batches: Api) -> None:
 def test_a_poll_that_died_is_repeated(batches: Api, upstream: BatchServer) -> None:
     """As after a `kill -9` before the status was written, or before the last results were: the
     next poll writes what is missing and nothing twice."""
-    inputs = [named(str(number)) for number in range(300)]
-    started = start(batches, function_name="talk", inputs=inputs, tags=[{"n": "1"}] * 300)
+    inputs = [named(str(number)) for number in range(530)]
+    started = start(batches, function_name="talk", inputs=inputs, tags=[{"n": "1"}] * 530)
     batch, ids = started["batch_id"], started["inference_ids"]
     done = poll(batches, batch)
-    # What a second writing would leave is another text (and other bytes than those of the first,
-    # which the engine would know).
+    # What a second writing would leave is another text.
     upstream.reply = lambda body: completion("late")
     url = read_connection(batches.data_dir)
     assert url is not None
     with RemoteDatabase(url) as database:
 
         def forget(table: str, where: str) -> None:
+            """Rows, and that they were written."""
             database.command(
-                f"ALTER TABLE {table} DELETE WHERE {where}", {"b": batch, "last": ids[249]}
+                f"ALTER TABLE {table} DELETE WHERE {where}", {"b": batch, "last": ids[499]}
             )
+            for window in (0, 1000):
+                setting = f"non_replicated_deduplication_window = {window}"
+                database.command(f"ALTER TABLE {table} MODIFY SETTING {setting}")
 
         forget("BatchRequest", "batch_id = {b:UUID} AND status = 'completed'")
         assert poll(batches, batch) == done
-        assert _rows(batches, batch) == [300] * 4
+        assert _rows(batches, batch) == [530] * 4
         forget("BatchRequest", "batch_id = {b:UUID} AND status = 'completed'")
         for table, column in (
             ("ChatInference", "toUInt128(id)"),
@@ -629,12 +632,12 @@ def test_a_poll_that_died_is_repeated(batches: Api, upstream: BatchServer) -> No
             ("TagInference", "toUInt128(inference_id)"),
         ):
             forget(table, f"{column} > toUInt128({{last:UUID}})")
-        assert _rows(batches, batch) == [250] * 4
+        assert _rows(batches, batch) == [500] * 4
     again = poll(batches, batch)
-    assert again["inferences"][:250] == done["inferences"][:250]
+    assert again["inferences"][:500] == done["inferences"][:500]
     assert [item["inference_id"] for item in again["inferences"]] == ids
-    assert {item["content"][0]["text"] for item in again["inferences"][250:]} == {"late"}
-    assert _rows(batches, batch) == [300] * 4
+    assert {item["content"][0]["text"] for item in again["inferences"][500:]} == {"late"}
+    assert _rows(batches, batch) == [530] * 4
 
 
 def test_killed_while_it_is_recorded(batches: Api) -> None:

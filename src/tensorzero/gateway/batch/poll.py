@@ -1,15 +1,16 @@
 """``GET /batch_inference/{batch_id}``: ask the provider, record what it answers, once.
 
-Results are recorded in frames of the spool, each of which comes into the database whole and
-once. One poll of a batch at a time looks which of them were written before (by whoever, however
-it ended), and writes the others; the batch is completed last.
+Several gateways may find a batch completed in the same moment, and a poll may die at any: each
+writes all results and then the batch's last status, in frames of the spool whose keys the batch
+alone decides (``storage/spool/once.py``), so that the database takes each of them once. The
+workers of one gateway ask one at a time, to spare the provider.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tensorzero.functions.tools import prepare_tools
@@ -20,6 +21,7 @@ from tensorzero.gateway.batch.start import append, confirmed, require_recording
 from tensorzero.gateway.fields import uuid
 from tensorzero.gateway.inference import Inference
 from tensorzero.gateway.record import function_output
+from tensorzero.gateway.recorder import Rows
 from tensorzero.gateway.request import InferenceRequest, parse_params
 from tensorzero.gateway.services import Services
 from tensorzero.gateway.stored.input import read_input
@@ -29,19 +31,20 @@ from tensorzero.gateway.tools_parser import parse_additional_tools
 from tensorzero.models.batch import route_of
 from tensorzero.models.cost import response_cost
 from tensorzero.models.model import Route
+from tensorzero.storage.spool.once import written_once
 from tensorzero.types.batch import BatchPoll, BatchResult, BatchStatus
 from tensorzero.types.batch_errors import InvalidModel, MissingBatchInferenceResponse
-from tensorzero.types.errors import ClickHouseConnection, GatewayError, UnknownFunction
+from tensorzero.types.errors import GatewayError, UnknownFunction
 from tensorzero.types.model import ModelResult, ProviderResponse
 from tensorzero.types.params import ChatCompletionParams
 from tensorzero.types.schema import request_schema
 
 log = logging.getLogger(__name__)
 
-RESULTS_AT_ONCE = 250
+RESULTS_AT_ONCE = 500
 """Inferences of one frame of the spool."""
-_SEARCH_S = 10.0
-_SEARCH_AGAIN_S = 0.2
+_FRAME_CHARACTERS = 8 * 1024 * 1024
+_ITEMS_AT_ONCE = 50
 
 
 async def poll(batch_id: str, inference_id: str | None, services: Services) -> dict[str, Any]:
@@ -73,7 +76,10 @@ async def _ask(batch: StoredBatch, services: Services) -> BatchStatus:
             answer.status, answer.error = "failed", MissingBatchInferenceResponse()
         elif not await _record(batch, route, answer, services):
             return "pending"
-    await confirmed(append([_status_row(batch, answer)], services), services)
+    status: Rows = [_status_row(batch, answer)]
+    if answer.status != "pending":
+        status = written_once(status, f"{batch.id}:{answer.status}")
+    await confirmed(append(status, services), services)
     if answer.error is not None:
         raise answer.error
     return answer.status
@@ -95,69 +101,58 @@ def _status_row(batch: StoredBatch, answer: BatchPoll) -> Row:
 
 
 async def _record(batch: StoredBatch, route: Route, answer: BatchPoll, services: Services) -> bool:
-    """Write the results that are not written yet; ``False``: the batch's inputs cannot be seen
-    yet. Raises ``GatewayError``."""
+    """Write the results; ``False``: the batch's inputs cannot be seen yet. Raises
+    ``GatewayError``."""
     function = services.config.functions.get(batch.function_name)
     if function is None:
         raise UnknownFunction(batch.function_name)
     items = await find_items(batch.id, services)
     results = {result.inference_id: result for result in answer.results}
-    found = [item for item in items if item["inference_id"] in results]
-    if not found:
+    ids = {item["inference_id"] for item in items}
+    if not results.keys() <= ids:
+        # On a replica that lags behind. Without them the batch would be completed for good.
+        log.warning("batch %s has results for inputs that cannot be seen yet", batch.id)
         return False
-    for item in items:
-        if item["inference_id"] not in results:
-            log.warning("batch %s has no result for %s", batch.id, item["inference_id"])
-    frames = [found[at : at + RESULTS_AT_ONCE] for at in range(0, len(found), RESULTS_AT_ONCE)]
-    table = "JsonInference" if function.type == "json" else "ChatInference"
+    for id_ in sorted(ids - results.keys()):
+        log.warning("batch %s has no result for %s", batch.id, id_)
     position: object = None
-    for frame in frames:
+    for frame in _frames(items, results):
         rows: list[Row] = []
-        for item in frame:
-            result = results[item["inference_id"]]
+        for number, (item, result) in enumerate(frame):
+            if number % _ITEMS_AT_ONCE == 0:
+                await asyncio.sleep(0)
             rows += _rows(batch, route, item, result, answer.finished_at_ms, services)
-        if rows and not await _written(table, frame, services):
-            position = append(rows, services)
-            for item in frame:
+        if rows:
+            key = f"{batch.id}:{frame[0][1].inference_id}:{len(frame)}"
+            position = append(written_once(rows, key), services)
+            for item, result in frame:
                 services.recorder.remember(item["inference_id"], item["episode_id"])
-                services.metrics.tokens(results[item["inference_id"]].usage)
-        await asyncio.sleep(0)
+                services.metrics.tokens(result.usage)
     # A batch that is seen to be completed is complete.
     await confirmed(position, services)
     return True
 
 
-async def _written(table: str, frame: list[dict[str, Any]], services: Services) -> bool:
-    """Whether a frame is on its way to the database, or there. It is asked in this order: rows
-    go from the one to the other."""
-    ids = [item["inference_id"] for item in frame]
-    if await _on_its_way(ids, services):
-        return True
-    rows = await services.reads.query(
-        f"SELECT count() AS found FROM {table} WHERE function_name = {{function:String}} "
-        "AND variant_name = {variant:String} AND id IN {ids:Array(UUID)}",
-        {
-            "function": frame[0]["function_name"],
-            "variant": frame[0]["variant_name"],
-            "ids": ids,
-        },
-    )
-    return int(rows[0]["found"]) > 0
-
-
-async def _on_its_way(ids: list[str], services: Services) -> bool:
-    """Whether any of these waits in a spool. Raises ``ClickHouseConnection`` when that cannot be
-    told: a shipper that has just been started, or a spool that is too full to be searched."""
-    ends = time.monotonic() + _SEARCH_S
-    while True:
-        waiting, complete = await services.recorder.find_waiting("inference", ids)
-        if waiting or complete:
-            return bool(waiting)
-        if time.monotonic() > ends:
-            raise ClickHouseConnection(
-                "What of the batch is on its way to the database cannot be told; poll again"
-            )
-        await asyncio.sleep(_SEARCH_AGAIN_S)
+def _frames(
+    items: Sequence[dict[str, Any]], results: Mapping[str, BatchResult]
+) -> Iterator[list[tuple[dict[str, Any], BatchResult]]]:
+    """The results with their inputs, in frames. Only what everybody sees alike decides where one
+    ends, and each is small enough to be one block of an insert."""
+    frame: list[tuple[dict[str, Any], BatchResult]] = []
+    size = 0
+    for item in items:
+        result = results.get(item["inference_id"])
+        if result is None:
+            continue
+        texts = (item["input"], item["input_messages"], item["raw_request"], result.raw_response)
+        more = sum(map(len, texts))
+        if frame and (len(frame) >= RESULTS_AT_ONCE or size + more > _FRAME_CHARACTERS):
+            yield frame
+            frame, size = [], 0
+        frame.append((item, result))
+        size += more
+    if frame:
+        yield frame
 
 
 def _rows(

@@ -9,6 +9,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from tensorzero.storage.spool.directory import Position
+from tensorzero.storage.spool.once import once_of, table_of
 from tensorzero.storage.spool.segment import Damage, Tables
 
 MAX_FRAMES = 10_000
@@ -49,6 +50,15 @@ class Limits:
     rows: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """Rows of one table that are sent as such; ``key``: other gateways may send them too."""
+
+    table: str
+    rows: Sequence[bytes]
+    key: str | None = None
+
+
 @dataclass(slots=True)
 class Batch:
     """Rows that are sent together."""
@@ -75,18 +85,36 @@ class Batch:
     def row_count(self) -> int:
         return sum(len(rows) for rows in self.tables.values())
 
-    def in_order(self) -> list[tuple[str, list[bytes]]]:
-        known = [name for name in TABLE_ORDER if name in self.tables]
-        others = sorted(name for name in self.tables if name not in TABLE_ORDER)
-        return [(name.decode("utf-8", "replace"), self.tables[name]) for name in known + others]
+    def in_order(self) -> list[TableRows]:
+        """What is sent, inferences first."""
+        return [_of_frames(name, self.tables[name]) for name in self._names()]
 
     def digest(self) -> str:
         """Over every row of every table: the same ranges must give the same bytes again."""
         hasher = blake3()
-        for table, rows in self.in_order():
-            hasher.update(f"{table} {len(rows)}\n".encode())
+        for name in self._names():
+            rows = self.tables[name]
+            hasher.update(f"{name.decode('utf-8', 'replace')} {len(rows)}\n".encode())
             hasher.update(b"\n".join(rows))
         return hasher.hexdigest()
+
+    def _names(self) -> list[bytes]:
+        def place(name: bytes) -> tuple[int, bytes]:
+            table = table_of(name)
+            known = table in TABLE_ORDER
+            return TABLE_ORDER.index(table) if known else len(TABLE_ORDER), name
+
+        return sorted(self.tables, key=place)
+
+
+def _of_frames(name: bytes, rows: list[bytes]) -> TableRows:
+    table = table_of(name).decode("utf-8", "replace")
+    once = once_of(name)
+    if once is None:
+        return TableRows(table, rows)
+    count, key = once
+    # What follows is the same frame, written again by a poll after one that died.
+    return TableRows(table, rows[:count], key)
 
 
 def blocks(rows: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
@@ -110,3 +138,8 @@ def token_of(table: str, body: bytes) -> str:
     hasher = blake3(table.encode() + b"\n")
     hasher.update(body)
     return hasher.hexdigest()
+
+
+def key_token(table: str, key: str, number: int) -> str:
+    """The token of a key's rows, of their ``number``-th block: whoever sends them, the same."""
+    return blake3(f"{table} {key} {number}".encode()).hexdigest()

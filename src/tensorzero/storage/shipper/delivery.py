@@ -6,7 +6,13 @@ import logging
 from collections.abc import Collection, Sequence
 from uuid import uuid4
 
-from tensorzero.storage.shipper.batch import LARGE_ROW_BYTES, Batch, blocks, token_of
+from tensorzero.storage.shipper.batch import (
+    LARGE_ROW_BYTES,
+    Batch,
+    blocks,
+    key_token,
+    token_of,
+)
 from tensorzero.storage.shipper.compare import (
     complete_targets,
     id_of,
@@ -44,23 +50,34 @@ class Delivery:
         """Insert everything, table by table. Raises when the sink is in doubt; the caller then
         calls again with the same batch and ``in_doubt``. Blocks that were acknowledged before
         are not sent twice."""
-        for table, rows in batch.in_order():
-            for block in blocks(rows):
-                self._send_block(table, block, in_doubt)
+        for entry in batch.in_order():
+            for number, block in enumerate(blocks(entry.rows)):
+                token = None if entry.key is None else key_token(entry.table, entry.key, number)
+                self._send_block(entry.table, block, in_doubt, token)
         self._acknowledged.clear()
         self._tries.clear()
 
     def send_missing(self, batch: Batch) -> None:
         """Insert what a comparison shows to be missing, with fresh tokens. Repeatable."""
-        for table, rows in batch.in_order():
-            for block in blocks(rows):
-                self._repair(table, block)
+        for entry in batch.in_order():
+            for block in blocks(entry.rows):
+                self._repair(entry.table, block)
 
-    def _send_block(self, table: str, rows: Sequence[bytes], in_doubt: bool) -> None:
+    def _send_block(
+        self, table: str, rows: Sequence[bytes], in_doubt: bool, token: str | None
+    ) -> None:
+        """``token`` is given for rows that other gateways may send too. Such rows that are there
+        before they were sent from here have been written by another one, perhaps so long ago
+        that the token is forgotten."""
         if in_doubt and table in self.forgetful:
             self._repair(table, rows)
-        else:
-            self._insert(table, rows, fresh=False)
+            return
+        if token is not None and not in_doubt:
+            missing = missing_rows(self.sink, table, rows)
+            if len(missing) < len(rows):
+                rows, token = missing, None
+        if rows:
+            self._insert(table, rows, token=token)
 
     def _repair(self, table: str, rows: Sequence[bytes]) -> None:
         """The table first, then each view's target by itself."""
@@ -75,9 +92,12 @@ class Delivery:
                 self._insert(table, whole, fresh=True)
         complete_targets(self.sink, table, rows)
 
-    def _insert(self, table: str, rows: Sequence[bytes], *, fresh: bool) -> None:
+    def _insert(
+        self, table: str, rows: Sequence[bytes], *, fresh: bool = False, token: str | None = None
+    ) -> None:
+        """``token`` is that of the rows' bytes unless it is given."""
         body = b"\n".join(rows) + b"\n"
-        token = token_of(table, body)
+        given, token = token, token or token_of(table, body)
         if token in self._acknowledged:
             return
         try:
@@ -90,8 +110,8 @@ class Delivery:
                 self._give_up(table, rows[0], str(error), token)
                 return
             middle = len(rows) // 2
-            self._insert(table, rows[:middle], fresh=fresh)
-            self._insert(table, rows[middle:], fresh=fresh)
+            for half, part in enumerate((rows[:middle], rows[middle:])):
+                self._insert(table, part, fresh=fresh, token=given and f"{given}.{half}")
             return
         except SinkUnavailable as error:
             # A row that is too large for the database's memory fails every time.

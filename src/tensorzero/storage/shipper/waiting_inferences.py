@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tensorzero.storage.spool.directory import Position, writer_directories
+from tensorzero.storage.spool.once import table_of
 from tensorzero.storage.spool.segment import Segment, Tables
 
 LOOK_BACK_BYTES = 64 * 1024 * 1024
@@ -79,9 +80,10 @@ def _waiting(
             except OSError:
                 found.complete = False
                 continue
-            for table in _TABLES:
-                if table in tables:
-                    yield table, tables[table]
+            for name, rows in tables.items():
+                table = table_of(name)
+                if table in _TABLES:
+                    yield table, rows
 
 
 def _after(row: bytes, key: bytes, at: int) -> bytes:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from stages import ARGUMENTS, HotPath, run
@@ -20,6 +20,9 @@ from tensorzero.api.openai.chat import ChatCompletionsFace
 from tensorzero.gateway.infer import infer
 from tensorzero.gateway.prepare import prepare
 from tensorzero.gateway.stream import open_stream
+
+if TYPE_CHECKING:
+    from tzcore.client import Receiver
 
 ROUNDS = 60
 CALLS = 20
@@ -67,7 +70,11 @@ class Faces:
         self.loop = asyncio.new_event_loop()
         asyncio._set_running_loop(self.loop)
         pool: Any = self.path.services.models.context.pool
-        pool.stream = _memory_stream
+        pool.stream = self._open
+
+    async def _open(self, *_: object, **__: object) -> MemoryStream:
+        self.upstream = MemoryStream()
+        return self.upstream
 
     def close(self) -> None:
         asyncio._set_running_loop(None)
@@ -89,7 +96,12 @@ class Faces:
     async def _streamed(self, name: str) -> list[bytes]:
         opened = await open_stream(self._prepared(name, self.streams))
         write = FACES[name].chunks(opened, error_json=False)
-        return [b"data: " + write(event) + b"\n\n" async for event in opened.events()]
+        sent: list[bytes] = []
+        running = opened.run(lambda events: sent.append(write(events)))
+        running.send(None)  # it waits for the stream
+        self.upstream.go_on()
+        await running
+        return sent
 
 
 class MemoryStream:
@@ -100,14 +112,18 @@ class MemoryStream:
     def header(self, name: bytes) -> bytes | None:
         return b"text/event-stream" if name == b"content-type" else None
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for event in EVENTS:
-            yield event
+    def push(self, receiver: Receiver) -> None:
+        self.receiver = receiver
+        receiver.feed(EVENTS[0])
+
+    def go_on(self) -> None:
+        for event in EVENTS[1:]:
+            self.receiver.feed(event)
 
     def finish(self) -> None:
         return
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         return
 
 
@@ -124,10 +140,6 @@ EVENTS = [
     _event(choices=[], usage={"prompt_tokens": 39, "completion_tokens": 45}),
     b"data: [DONE]\n\n",
 ]
-
-
-async def _memory_stream(*_: object, **__: object) -> MemoryStream:
-    return MemoryStream()
 
 
 def compare(works: Mapping[str, Callable[[], object]]) -> dict[str, float]:

@@ -68,3 +68,18 @@ cdef class ChunkWriter:
                 out.put_json(value)
         out.put_byte(b"}")
         return out.take()
+
+
+def frames(list chunks not None):
+    """Each of ``chunks``, none of which has a line end, as an event of its own."""
+    cdef Buffer out = scratch
+    out.clear()
+    for chunk in chunks:
+        lit(out, b"data: ")
+        out.put_bytes(<bytes?>chunk)
+        lit(out, b"\n\n")
+    return out.take()
+
+
+# Nothing that runs while it is filled can come back here.
+cdef Buffer scratch = Buffer()

@@ -1,7 +1,7 @@
 import ssl
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 class ClientError(Exception):
     """An exchange with an upstream server failed. The text names the server, never a header."""
@@ -73,8 +73,16 @@ class Response:
     def header(self, name: bytes) -> bytes | None:
         """The value of the first field ``name`` (given in lower case)."""
 
+class Receiver(Protocol):
+    """What a stream is pushed to."""
+
+    def feed(self, data: bytes) -> None:
+        """The next piece of the body, decoded; what it raises closes the stream."""
+    def ended(self, error: ClientError | None) -> None:
+        """The body is complete, or lost."""
+
 class ResponseStream:
-    """An answer whose body is read as it arrives; iterate, ``read()`` or ``aclose()`` it.
+    """An answer whose body is read as it arrives; iterate, ``read()``, ``push()`` or ``close()`` it.
 
     Iteration yields what has arrived since the last step, decoded. An unfinished stream that is
     closed or dropped closes its connection. Reading raises ``ClientTimeout``,
@@ -98,7 +106,15 @@ class ResponseStream:
 
         The connection is closed if the answer does not end within ``linger_s`` seconds.
         """
-    async def aclose(self) -> None: ...
+    def push(self, receiver: Receiver) -> None:
+        """Give what arrives to ``receiver`` from now on, in the current context, within the
+        connection's callback: no task is resumed for a piece. What is there already is given before
+        this returns. After ``finish`` or ``close`` the receiver hears nothing more.
+        """
+    def close(self) -> None:
+        """Close an unfinished stream and its connection; harmless on a finished one."""
+    async def aclose(self) -> None:
+        """``close()``, for those who call it with ``await``."""
     async def __aenter__(self) -> Self: ...
     async def __aexit__(
         self,

@@ -29,7 +29,7 @@ from tzcore.chunked cimport ChunkDecoder, is_token_char
 from tzcore.heads cimport (
     ResponseHead, find_field, find_head_end, list_fields, parse_response_head,
 )
-from tzcore.task cimport Signal
+from tzcore.task cimport Signal, PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit
 from tzcore.client_coding import DecodedTooLarge, Undecodable, make_decoder
 from tzcore.client_connect import open_socket
 from tzcore.client_proxy import TunnelRefused, open_tunnel, proxy_from_environment
@@ -383,7 +383,8 @@ cdef class Response(Answer):
 
 
 cdef class Inbox:
-    """What has arrived of a stream; the connection fills it, a ``ResponseStream`` empties it."""
+    """What has arrived of a stream; the connection fills it, a ``ResponseStream`` empties it:
+    by hand, or (``pushed`` is set) at the end of each callback that put something in."""
 
     cdef Connection connection   # None once the body is complete or lost
     cdef list pieces
@@ -393,11 +394,18 @@ cdef class Inbox:
     cdef bint dropping           # nobody reads on, but the connection may yet serve again
     cdef object error
     cdef Signal waiter
+    cdef ResponseStream pushed   # None where a reader takes the pieces itself
 
     cdef int wake(self, bint now) except -1:
         """Let the reader go on. ``now``: before this returns."""
         cdef Signal waiter = self.waiter
-        if waiter is not None:
+        cdef ResponseStream pushed = self.pushed
+        if pushed is not None:
+            if now:
+                pushed.deliver()
+            else:
+                pushed.loop.call_soon(pushed.go_on)
+        elif waiter is not None:
             self.waiter = None
             if not waiter.set:
                 waiter.fire(None, None, now)
@@ -433,6 +441,7 @@ cdef class Inbox:
     cdef int abandon(self) except -1:
         """Nobody reads on: an unfinished answer closes its connection."""
         cdef Connection connection = self.connection
+        self.pushed = None
         if self.dropping:
             return 0
         self.connection = None
@@ -446,10 +455,10 @@ cdef class Inbox:
             connection.close()
         return 0
 
-
     cdef int drop_rest(self, double seconds) except -1:
         """Nobody reads on, and the answer should end within ``seconds``."""
         cdef Connection connection = self.connection
+        self.pushed = None
         self.pieces.clear()
         self.size = 0
         self.dropping = True
@@ -462,12 +471,16 @@ cdef class Inbox:
 
 
 cdef class ResponseStream(Answer):
-    """An answer whose body is read as it arrives; iterate, ``read()`` or ``aclose()`` it."""
+    """An answer whose body is read as it arrives; iterate, ``read()``, ``push()`` or ``close()``
+    it."""
 
     cdef Inbox inbox
     cdef object loop
     cdef object decoder
     cdef str label
+    cdef object receiver
+    cdef object context       # the receiver's
+    cdef bint delivering
 
     def __del__(self):
         if self.inbox is not None:
@@ -520,6 +533,65 @@ cdef class ResponseStream(Answer):
         self.inbox.error = failure
         raise failure
 
+    def push(self, receiver not None):
+        """Give what arrives to ``receiver``, in the current context: pieces to its ``feed``, the
+        end or the error to its ``ended``."""
+        cdef Inbox inbox = self.inbox
+        if self.receiver is not None or inbox.waiter is not None:
+            raise RuntimeError("two readers wait for the same stream")
+        self.receiver = receiver
+        self.context = PyContext_CopyCurrent()
+        inbox.pushed = self
+        self.deliver()
+
+    def go_on(self):
+        """Called by the loop: deliver what is there."""
+        self.deliver()
+
+    cdef int deliver(self) except -1:
+        """Give the receiver what has arrived, until nothing is left or it wants no more."""
+        cdef Inbox inbox = self.inbox
+        context = self.context
+        if self.delivering or inbox.pushed is None:
+            return 0
+        self.delivering = True
+        PyContext_Enter(context)
+        try:
+            while inbox.pushed is not None:
+                if inbox.pieces:
+                    self.pass_on(inbox.take(), False)
+                elif inbox.finished:
+                    if inbox.error is None and self.decoder is not None:
+                        self.pass_on(b"", True)
+                        self.decoder = None
+                        continue
+                    inbox.pushed = None
+                    receiver, self.receiver = self.receiver, None
+                    receiver.ended(inbox.error)
+                else:
+                    break
+        except BaseException:
+            inbox.abandon()
+            raise
+        finally:
+            PyContext_Exit(context)
+            self.delivering = False
+            if inbox.pushed is None:
+                self.receiver = None
+                self.context = None
+        return 0
+
+    cdef int pass_on(self, bytes data, bint last) except -1:
+        if self.decoder is not None:
+            try:
+                data = self.decode(data, last)
+            except ClientError:
+                self.inbox.pushed = self    # decode() has given the stream up; it says why
+                return 0
+        if PyBytes_GET_SIZE(data):
+            self.receiver.feed(data)
+        return 0
+
     async def read(self):
         """The rest of the body."""
         cdef list pieces = []
@@ -532,9 +604,16 @@ cdef class ResponseStream(Answer):
         again. It is closed if the answer does not end within ``linger_s`` seconds."""
         self.inbox.drop_rest(linger_s)
 
-    async def aclose(self):
+    def close(self):
         """Close an unfinished stream and its connection; harmless on a finished one."""
         self.inbox.abandon()
+        if not self.delivering:
+            self.receiver = None
+            self.context = None
+
+    async def aclose(self):
+        """``close()``, for those who call it with ``await``."""
+        self.close()
 
     async def __aenter__(self):
         return self

@@ -1,3 +1,9 @@
+cdef extern from "Python.h":
+    object PyContext_CopyCurrent()
+    int PyContext_Enter(object context) except -1
+    int PyContext_Exit(object context) except -1
+
+
 cdef class EagerTask:
     cdef object coroutine
     cdef object loop

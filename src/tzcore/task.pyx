@@ -18,9 +18,6 @@ from cpython.object cimport PyObject
 cdef extern from "Python.h":
     # 0: it has returned; 1: it has yielded.
     int PyIter_Send(object iterator, object value, PyObject **result) except -1
-    object PyContext_CopyCurrent()
-    int PyContext_Enter(object context) except -1
-    int PyContext_Exit(object context) except -1
     void Py_DECREF(PyObject *value)
 
 cdef object get_running_loop = asyncio.get_running_loop

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any
 
-from providers.calls import Files, request
+from providers.calls import Collected, Files, request
 from tensorzero.config.credentials import NoCredential
 from tensorzero.config.model import ModelConfig, ProviderConfig
 from tensorzero.config.timeouts import NO_TIMEOUTS, TimeoutsConfig
@@ -60,10 +60,9 @@ def ask(
     provider_timeouts: TimeoutsConfig = NO_TIMEOUTS,
     providers: Mapping[str, Mapping[str, Any]] | None = None,
     credentials: Mapping[str, str] | None = None,
-    pause_s: float = 0.0,
 ) -> Asked:
     """One call; ``scripts`` are the providers in routing order, ``providers`` fields of their
-    configs. Of a stream every item is read, ``pause_s`` apart."""
+    configs. Of a stream every item is read."""
     asked_for = given or request()
     asked_for.stream = stream
     asked_for.files = asked_for.files or Files({})
@@ -96,10 +95,8 @@ def ask(
         try:
             if stream:
                 asked.stream = await model.stream(asked_for, credentials or {})
-                asked.items.append(asked.stream.first)
-                async for item in asked.stream.items:
-                    asked.items.append(item)
-                    await asyncio.sleep(pause_s)
+                rest = await Collected().of(asked.stream.items)
+                asked.items = [asked.stream.first, *rest]
             else:
                 asked.result = await model.infer(asked_for, credentials or {})
         except GatewayError as error:

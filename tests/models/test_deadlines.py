@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 from models.calls import ask
 from models.test_routing import CHUNK, GOOD, GOOD_STREAM
-from providers.calls import Files, request, user
+from providers.calls import Collected, Files, request, user
 from tensorzero.config.timeouts import TimeoutsConfig
-from tensorzero.models.deadline import bounded, bounded_stream
+from tensorzero.models.deadline import BoundedItems, bounded
+from tensorzero.providers.items import ItemStream
 from tensorzero.types.errors import ModelProviderTimeout, ModelTimeout, VariantTimeout
 from tensorzero.types.files import File, FileData
+from tensorzero.types.model import ProviderChunk
 from upstream.scripted import CLOSE, HANG, STREAM_HEAD, Script, stream
 
 HEAD = [STREAM_HEAD + b"transfer-encoding: chunked\r\n\r\n", HANG]
@@ -123,11 +124,31 @@ def test_the_first_of_two_totals_counts() -> None:
 
 
 def test_a_stream_that_never_pauses_ends_too() -> None:
-    """Events are there all the time, so that reading never waits; the reader is slow."""
-    script = stream(*[CHUNK] * 400, end=[CLOSE])
-    asked = ask({"p": script}, stream=True, timeouts=TimeoutsConfig(None, None, 200), pause_s=0.005)
+    """Its events come faster than the deadline can be looked at between them."""
+    script = stream(*[CHUNK] * 1000, *[CHUNK * 1000] * 200_000, end=[CLOSE])
+    asked = ask({"p": script}, stream=True, timeouts=TimeoutsConfig(None, None, 200))
     assert isinstance(asked.items[-1], ModelTimeout)
-    assert len(asked.items) < 100
+    assert asked.given_up == {"p": 1}
+
+
+def test_a_stream_that_is_out_of_time_when_it_is_pushed() -> None:
+    """What has come by then is late too."""
+
+    class Kept(ItemStream):
+        closed = False
+
+        def _release(self) -> None:
+            self.closed = True
+
+    async def run() -> None:
+        items = Kept()
+        items._deliver([ProviderChunk([], "{}")])
+        expired = ModelTimeout("m", "streaming_total", 1)
+        bounded_items = BoundedItems(items, asyncio.get_running_loop().time() - 1, expired)
+        assert await Collected().of(bounded_items) == [expired]
+        assert items.closed
+
+    asyncio.run(run())
 
 
 def test_in_time_is_in_time() -> None:
@@ -198,24 +219,3 @@ def test_a_timeout_of_another_cause_is_not_taken_for_the_deadline() -> None:
 
     with pytest.raises(TimeoutError, match="the resolver's own"):
         asyncio.run(run())
-
-
-def test_a_bounded_stream_closes_what_it_reads() -> None:
-    closed: list[str] = []
-
-    async def items() -> AsyncIterator[str]:
-        try:
-            yield "first"
-            await asyncio.Event().wait()
-        finally:
-            closed.append("closed")
-
-    async def run() -> list[str]:
-        loop = asyncio.get_running_loop()
-        stream = bounded_stream(
-            bounded_stream(items(), loop.time() + 9, "b"), loop.time() + 0.1, "a"
-        )
-        return [item async for item in stream]
-
-    assert asyncio.run(run()) == ["first", "a"]
-    assert closed == ["closed"]

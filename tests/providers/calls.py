@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from tensorzero.config.credentials import Credential, NoCredential
 from tensorzero.config.model import ProviderConfig
 from tensorzero.providers.base import ProviderContext
+from tensorzero.providers.items import Items, ItemStream, StreamItem
 from tensorzero.providers.registry import PROVIDERS, make_provider
 from tensorzero.types.content import Message, Text
 from tensorzero.types.errors import BadFileFetch, GatewayError
@@ -24,6 +25,38 @@ from upstream.scripted import Script, ScriptedServer, Seen, answer
 CHOICE = {"index": 0, "message": {"role": "assistant", "content": "Hello!"}}
 COMPLETION = {"id": "x", "choices": [{**CHOICE, "finish_reason": "stop"}]}
 MODEL_INFERENCE_ID = "0190f000-0000-7000-8000-000000000009"
+
+
+async def read(items: ItemStream) -> list[StreamItem]:
+    """Every item of a stream, the first one included."""
+    first = await items.first()
+    return [] if first is None else [first, *await Collected().of(items)]
+
+
+class Collected:
+    """Takes the items of a stream as they are pushed."""
+
+    def __init__(self) -> None:
+        self.reads: list[list[StreamItem]] = []
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def take(self, items: list[StreamItem]) -> None:
+        self.reads.append(items)
+
+    def end(self, fault: Exception | None) -> None:
+        if fault is None:
+            self.over.set_result(None)
+        else:
+            self.over.set_exception(fault)
+
+    async def of(self, items: Items) -> list[StreamItem]:
+        """All that is left of ``items``; closes them when it is cancelled."""
+        items.push(self)
+        try:
+            await self.over
+        finally:
+            items.close()
+        return [item for read in self.reads for item in read]
 
 
 class Files:
@@ -149,7 +182,7 @@ def call(
                     if given.stream:
                         opened = await provider.stream(given, attempt)
                         outcome.raw_request = opened.raw_request
-                        outcome.items = [item async for item in opened.items]
+                        outcome.items = await read(opened.items)
                     else:
                         outcome.response = await provider.infer(given, attempt)
                         outcome.raw_request = outcome.response.raw_request

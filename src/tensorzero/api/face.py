@@ -14,8 +14,9 @@ from tensorzero.gateway.request import InferenceRequest
 from tensorzero.gateway.stream import InferenceStream
 from tensorzero.types.errors import GatewayError
 
-ChunkWriter = Callable[[StreamEvent], bytes]
-"""The JSON of one chunk. A writer may keep what a chunk needs to know of earlier ones."""
+ChunkWriter = Callable[[list[StreamEvent]], bytes]
+"""The frames of events that came together. A writer may keep what an event needs to know of
+earlier ones."""
 
 
 class ErrorFace(Protocol):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from time import monotonic
 
 from tensorzero.api.body import UnsupportedCoding
+from tensorzero.api.event_stream import EventStream, Silence
 from tensorzero.api.exchange import Exchange
 from tensorzero.api.face import Face
 from tensorzero.api.request_span import (
@@ -29,10 +29,6 @@ from tzcore.task import EagerTask
 
 log = logging.getLogger(__name__)
 
-KEEP_ALIVE_S = 15.0
-STREAM_HEADERS = b"cache-control: no-cache\r\n"
-DONE = b"data: [DONE]\n\n"
-
 
 class InferenceRoute(TaskRoute):
     """The handler of inferences in one form."""
@@ -41,6 +37,7 @@ class InferenceRoute(TaskRoute):
         super().__init__(tasks, face, services.config.gateway.unstable_error_json)
         self.services = services
         self.face = face
+        self.silence = Silence()
 
     def __call__(self, exchange: Exchange) -> None:
         self.begin(self._serve(exchange))
@@ -86,46 +83,11 @@ class InferenceRoute(TaskRoute):
     async def _stream(self, exchange: Exchange, inference: Inference) -> None:
         opened = await open_stream(inference)
         write = self.face.chunks(opened, error_json=self.error_json)
-        exchange.start_stream(200, b"text/event-stream", STREAM_HEADERS)
-        keeper = _KeepAlive(exchange)
-        left = False
+        stream = EventStream(exchange, write, self.silence)
         try:
-            async for event in opened.events():
-                data = b"data: " + write(event) + b"\n\n"
-                if not exchange.send(data) and not left:
-                    left = True
-                    log.warning(CLIENT_LEFT)
-                keeper.sent()
+            await opened.run(stream.send)
         except Exception:  # the status is sent: all that is left is an error frame
             log.exception("a stream failed unexpectedly")
-            exchange.send(b"data: " + write(StreamError(InternalError(UNEXPECTED))) + b"\n\n")
+            stream.send([StreamError(InternalError(UNEXPECTED))])
         finally:
-            keeper.stop()
-        exchange.send(DONE)
-        exchange.end()
-
-
-class _KeepAlive:
-    """A comment line after silence, so that nothing between takes a quiet stream for dead."""
-
-    __slots__ = ("_exchange", "_loop", "_sent_at", "_timer")
-
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-        self._loop = asyncio.get_running_loop()
-        self._sent_at = self._loop.time()
-        self._timer = self._loop.call_later(KEEP_ALIVE_S, self._check)
-
-    def sent(self) -> None:
-        self._sent_at = self._loop.time()
-
-    def stop(self) -> None:
-        self._timer.cancel()
-
-    def _check(self) -> None:
-        now = self._loop.time()
-        if now - self._sent_at >= KEEP_ALIVE_S:
-            if not self._exchange.send(b":\n\n"):
-                return
-            self._sent_at = now
-        self._timer = self._loop.call_at(self._sent_at + KEEP_ALIVE_S, self._check)
+            stream.end()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from time import monotonic
 
 from tensorzero.functions.merge import StreamMerger
@@ -13,7 +13,8 @@ from tensorzero.gateway.chunks import AnswerChunk, LastChunk, StreamError, Strea
 from tensorzero.gateway.inference import Inference
 from tensorzero.gateway.record import function_output, record
 from tensorzero.models.cost import stream_cost
-from tensorzero.models.deadline import bounded_stream
+from tensorzero.models.deadline import BoundedItems
+from tensorzero.providers.items import Items, StreamItem
 from tensorzero.types.errors import GatewayError, ProviderError, VariantTimeout
 from tensorzero.types.model import (
     ChunkBlock,
@@ -25,14 +26,18 @@ from tensorzero.types.model import (
 )
 from tensorzero.types.usage import RawResponse, total_usage
 from tensorzero.variants.chat_completion import VariantStream
+from tzcore.task import Signal
 
 log = logging.getLogger(__name__)
+
+Send = Callable[[list[StreamEvent]], None]
+"""Takes what one read of the provider's stream gave."""
 
 
 class InferenceStream:
     """A streamed inference: opened before the status is sent, then a series of chunks.
 
-    Iterate ``events`` to its end whether or not anybody listens: the record is written by it.
+    ``run`` it to its end whether or not anybody listens: the record is written by it.
     """
 
     def __init__(
@@ -49,38 +54,73 @@ class InferenceStream:
         self.opened = opened
         self.failed_variants = failed_variants
         self.ttft_ms = ttft_ms
-        self.ends_at = ends_at
         self.json = inference.function.type == "json"
+        self._merger = StreamMerger(json=self.json)
+        self._items = self._bounded(opened.stream.items, ends_at)
+        self._send: Send | None = None
+        self._over = Signal(asyncio.get_running_loop())
 
-    async def events(self) -> AsyncIterator[StreamEvent]:
-        """Every chunk in order, errors in their places; the last chunk carries the usage."""
-        stream = self.opened.stream
-        if self.inference.request.include_raw_response:
-            for failed in (self.failed_variants, self.opened.failed_raw):
-                if failed:
-                    yield AnswerChunk([], raw_response=[raw.to_json() for raw in failed])
-        merger = StreamMerger(json=self.json)
-        items = stream.items
-        timeouts = self._timeouts()
-        if self.ends_at is not None and timeouts is not None:
-            expired = VariantTimeout(self.variant_name, "streaming_total", timeouts)
-            items = bounded_stream(items, self.ends_at, expired)
-        chunk = self._chunk(stream.first, merger.add(stream.first))
-        if chunk is not None:
-            yield chunk
-        async for item in items:
-            if isinstance(item, ProviderChunk):
-                chunk = self._chunk(item, merger.add(item))
-                if chunk is not None:
-                    yield chunk
-            else:
-                log.error("error in a stream: %s", item)
-                yield self._error(item)
-        yield await self._finish(merger)
+    def _bounded(self, items: Items, ends_at: float | None) -> Items:
+        total = self.inference.variants[self.variant_name].timeouts.streaming_total_ms
+        if ends_at is None or total is None:
+            return items
+        expired = VariantTimeout(self.variant_name, "streaming_total", total)
+        return BoundedItems(items, ends_at, expired)
 
-    def _timeouts(self) -> int | None:
-        variant = self.inference.variants[self.variant_name]
-        return variant.timeouts.streaming_total_ms
+    async def run(self, send: Send) -> None:
+        """Give every event to ``send`` in order, errors in their places; the last one carries the
+        usage. Events are sent within the callback that brought them, this returns when the
+        inference is recorded and the last event sent. Raises what goes wrong in the gateway.
+        """
+        self._send = send
+        try:
+            events: list[StreamEvent] = []
+            if self.inference.request.include_raw_response:
+                for failed in (self.failed_variants, self.opened.failed_raw):
+                    if failed:
+                        raw = [one.to_json() for one in failed]
+                        events.append(AnswerChunk([], raw_response=raw))
+            self._add(self.opened.stream.first, events)
+            if events:
+                send(events)
+            self._items.push(self)
+            fault = await self._over
+            if fault is not None:
+                raise fault
+            send([await self._finish()])
+        finally:
+            self._send = None
+            self._items.close()
+
+    # --- called by the items
+
+    def take(self, items: list[StreamItem]) -> None:
+        """See ``ItemReceiver``."""
+        send = self._send
+        try:
+            events: list[StreamEvent] = []
+            for item in items:
+                self._add(item, events)
+            if events and send is not None:
+                send(events)
+        except Exception as fault:  # ours: ``run`` raises it
+            self._items.close()
+            self.end(fault)
+
+    def end(self, fault: Exception | None) -> None:
+        """See ``ItemReceiver``."""
+        if not self._over.done():
+            self._over.set_result_now(fault)
+
+    def _add(self, item: StreamItem, events: list[StreamEvent]) -> None:
+        """Take an item in; what of it goes to the caller is added to ``events``."""
+        if isinstance(item, ProviderChunk):
+            chunk = self._chunk(item, self._merger.add(item))
+            if chunk is not None:
+                events.append(chunk)
+        else:
+            log.error("error in a stream: %s", item)
+            events.append(self._error(item))
 
     def _chunk(self, item: ProviderChunk, delta: str | None) -> AnswerChunk | None:
         """What of a provider's chunk goes to the caller; ``None``: nothing."""
@@ -118,7 +158,8 @@ class InferenceStream:
             return StreamError(error)
         return StreamError(error, raw.data)
 
-    async def _finish(self, merger: StreamMerger) -> LastChunk:
+    async def _finish(self) -> LastChunk:
+        merger = self._merger
         stream = self.opened.stream
         inference = self.inference
         merger.usage.cost = stream_cost(stream.route.config.cost, merger.events)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import TypeVar
 
 from tensorzero.config.timeouts import TimeoutsConfig
+from tensorzero.providers.items import ItemReceiver, Items
 from tensorzero.types.errors import TimeoutExceeded
 
 T = TypeVar("T")
@@ -55,28 +56,48 @@ async def bounded(
         raise error(name, kind, milliseconds) from None
 
 
-async def bounded_stream(
-    items: AsyncIterator[T],
-    ends_at: float,
-    expired: T,
-) -> AsyncIterator[T]:
-    """Pass ``items`` on until the loop's clock shows ``ends_at``; then ``expired`` is the last."""
-    clock = asyncio.get_running_loop().time
-    try:
-        while True:
-            if clock() >= ends_at:  # also for a stream that never has to wait for its next item
-                yield expired
-                return
-            try:
-                async with asyncio.timeout_at(ends_at):
-                    item = await anext(items)
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                yield expired
-                return
-            yield item
-    finally:
-        close = getattr(items, "aclose", None)
-        if close is not None:
-            await close()
+class BoundedItems:
+    """Items until the loop's clock shows ``ends_at``; then ``expired`` is the last of them."""
+
+    def __init__(self, items: Items, ends_at: float, expired: TimeoutExceeded) -> None:
+        self._items = items
+        self._ends_at = ends_at
+        self._expired = expired
+        self._timer: asyncio.TimerHandle | None = None
+        self._receiver: ItemReceiver | None = None
+
+    def push(self, receiver: ItemReceiver) -> None:
+        """See ``ItemStream.push``."""
+        loop = asyncio.get_running_loop()
+        self._receiver = receiver
+        self.take = receiver.take  # an item costs nothing here
+        if loop.time() >= self._ends_at:
+            self._expire()
+        else:
+            self._timer = loop.call_at(self._ends_at, self._expire)
+            self._items.push(self)
+
+    def end(self, fault: Exception | None) -> None:
+        """The items have ended in time."""
+        receiver = self._disarmed()
+        if receiver is not None:
+            receiver.end(fault)
+
+    def close(self) -> None:
+        """See ``ItemStream.close``."""
+        self._disarmed()
+        self._items.close()
+
+    def _expire(self) -> None:
+        self._items.close()
+        receiver = self._disarmed()
+        if receiver is not None:
+            receiver.take([self._expired])
+            receiver.end(None)
+
+    def _disarmed(self) -> ItemReceiver | None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        receiver, self._receiver = self._receiver, None
+        return receiver

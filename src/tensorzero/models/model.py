@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from time import monotonic
 
@@ -12,8 +12,9 @@ from msgspec import Struct, field
 
 from tensorzero.config.model import ModelConfig, ProviderConfig
 from tensorzero.models.cost import response_cost
-from tensorzero.models.deadline import bounded, bounded_stream
-from tensorzero.providers.base import Provider, ProviderStream, StreamItem
+from tensorzero.models.deadline import BoundedItems, bounded
+from tensorzero.providers.base import Provider, ProviderStream
+from tensorzero.providers.items import Items
 from tensorzero.types.content import Message
 from tensorzero.types.credentials import Credentials
 from tensorzero.types.errors import (
@@ -46,7 +47,7 @@ class ModelStream(Struct):
     """
 
     first: ProviderChunk
-    items: AsyncIterator[StreamItem]
+    items: Items
     route: Route
     model_name: str
     model_inference_id: str
@@ -120,7 +121,7 @@ class Model:
         total = self.config.timeouts.streaming_total_ms
         if total is not None:
             expired = ModelTimeout(self.name, "streaming_total", total)
-            stream.items = bounded_stream(stream.items, started + total / 1000, expired)
+            stream.items = BoundedItems(stream.items, started + total / 1000, expired)
         return stream
 
     async def _walk_streams(self, request: ModelRequest, credentials: Credentials) -> ModelStream:
@@ -142,11 +143,11 @@ class Model:
                 errors[config.name] = error
                 continue
             ttft_ms = int((monotonic() - opened.started) * 1000)
-            items = opened.items
+            items: Items = opened.items
             total = config.timeouts.streaming_total_ms
             if total is not None:
                 expired = ModelProviderTimeout(config.name, "streaming_total", total)
-                items = bounded_stream(items, clock_start + total / 1000, expired)
+                items = BoundedItems(items, clock_start + total / 1000, expired)
             failed = [raw for error in errors.values() for raw in error.raw_responses()]
             return ModelStream(
                 first,
@@ -167,18 +168,15 @@ class Model:
         self, route: Route, request: ModelRequest, attempt: Attempt
     ) -> tuple[ProviderStream, ProviderChunk]:
         opened = await route.provider.stream(request, attempt)
-        try:
-            first = await anext(opened.items)
-        except StopAsyncIteration:
+        first = await opened.items.first()
+        if first is None:
             raise InferenceServer(
                 "Stream ended before first chunk",
                 provider_type=route.provider.type,
                 api_type=route.provider.api_type,
                 raw_request=opened.raw_request,
-            ) from None
+            )
         if isinstance(first, GatewayError):
-            close = getattr(opened.items, "aclose", None)
-            if close is not None:
-                await close()
+            opened.items.close()
             raise first
         return opened, first

@@ -26,7 +26,8 @@ from tensorzero.providers.base import ProviderContext, Splitter
 from tensorzero.providers.chat_completions.files import extension_of
 from tensorzero.providers.chat_completions.tools import refuse_custom_tools, refuse_provider_tools
 from tensorzero.providers.files import FileContents
-from tensorzero.providers.http import Answer, StreamReader
+from tensorzero.providers.http import Answer
+from tensorzero.providers.reader import StreamReader
 from tensorzero.providers.tails import Tails
 from tensorzero.types.content import (
     Message,

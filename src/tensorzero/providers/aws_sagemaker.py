@@ -19,8 +19,9 @@ from tensorzero.providers.aws.provider import AwsProvider
 from tensorzero.providers.base import ProviderContext, Splitter
 from tensorzero.providers.chat_completions.provider import ChatCompletionsProvider
 from tensorzero.providers.files import FileContents
-from tensorzero.providers.http import Answer, StreamReader
+from tensorzero.providers.http import Answer
 from tensorzero.providers.openai import OpenAIProvider
+from tensorzero.providers.reader import StreamReader
 from tensorzero.providers.tgi import TGIProvider
 from tensorzero.types.content import Message
 from tensorzero.types.files import File

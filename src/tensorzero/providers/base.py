@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -10,16 +10,12 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from tensorzero.providers.aws.credentials import CredentialChain
+from tensorzero.providers.items import ItemStream
 from tensorzero.types.content import Message, ModelBlock, Thought, Unknown
 from tensorzero.types.embedding import EmbeddingRequest, EmbeddingResponse
-from tensorzero.types.errors import GatewayError
-from tensorzero.types.model import Attempt, ModelRequest, ProviderChunk, ProviderResponse
+from tensorzero.types.model import Attempt, ModelRequest, ProviderResponse
 from tensorzero.types.usage import ApiType
 from tzcore.client import Pool
-
-StreamItem = ProviderChunk | GatewayError
-"""A chunk, or an error in its place. Reading goes on after an error unless the stream ends."""
-
 
 UPSTREAM_HOSTS = "TENSORZERO_UPSTREAM_HOSTS"
 """Where vendors' hosts are looked for instead of themselves; for tests."""
@@ -57,13 +53,13 @@ def upstream_hosts(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 class ProviderStream(Struct):
-    """An opened stream. ``items`` must be closed (``aclose``) when it is given up early.
+    """An opened stream. ``items`` must be closed when it is given up early.
 
     ``started`` is ``time.monotonic()`` just before the request was sent: files that had to be
     fetched first are not the provider's time.
     """
 
-    items: AsyncIterator[StreamItem]
+    items: ItemStream
     started: float
     raw_request: str
     messages: list[Message]

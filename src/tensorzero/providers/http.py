@@ -7,7 +7,7 @@ becomes a body and how a body or an event becomes an answer.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from email.utils import parsedate_to_datetime
 from time import monotonic
 from typing import Any, ClassVar
@@ -22,7 +22,6 @@ from tensorzero.providers.base import (
     ProviderContext,
     ProviderStream,
     Splitter,
-    StreamItem,
     visible_messages,
 )
 from tensorzero.providers.batch import Batches
@@ -30,14 +29,15 @@ from tensorzero.providers.credentials import api_key
 from tensorzero.providers.extra import apply_extra_body, extra_headers, has_extra_headers
 from tensorzero.providers.failures import UNREADABLE, Failures
 from tensorzero.providers.files import FileContents, file_contents, marked, unmarked
+from tensorzero.providers.http_items import HttpItems
+from tensorzero.providers.reader import StreamReader
 from tensorzero.types import json_text
 from tensorzero.types.content import Message, OutputBlock
 from tensorzero.types.errors import Serialization
 from tensorzero.types.files import File
-from tensorzero.types.model import Attempt, ModelRequest, ProviderChunk, ProviderResponse
+from tensorzero.types.model import Attempt, ModelRequest, ProviderResponse
 from tensorzero.types.usage import ApiType, FinishReason, RawUsage, Usage
 from tzcore.client import ClientError, Response, ResponseStream, Target
-from tzcore.clock import OutboundClock
 from tzcore.sse import SSEParser
 
 
@@ -66,30 +66,6 @@ class Answer(Struct):
     usage: Usage
     raw_usage: Any = None
     finish_reason: FinishReason | None = None
-
-
-class StreamReader(ABC):
-    """Reads the events of one stream; keeps what one event needs to know of earlier ones."""
-
-    done = False
-    """Set by ``chunk`` when the event that it read was the last one."""
-
-    @abstractmethod
-    def chunk(self, event: bytes) -> ProviderChunk | None:
-        """One event's payload as a chunk, ``None`` for one that carries nothing.
-
-        Raises ``ValueError`` with the reason for an event that cannot be read; an unforeseen
-        form may surface as one of ``UNREADABLE`` too.
-        """
-
-    def ends(self, event: bytes) -> bool:
-        """Whether this event says that the stream is complete."""
-        return event == b"[DONE]"
-
-    def finish(self) -> None:
-        """The stream has ended without an event that ends it; raises ``ValueError`` with what is
-        missing where that is no proper end."""
-        return
 
 
 class HttpProvider(ABC):
@@ -320,8 +296,9 @@ class HttpProvider(ABC):
         except BaseException:
             clock.leave()
             raise
-        items = self._events(
-            response, self.reader_for(request, attempt), raw_request, target, clock
+        reader = self.reader_for(request, attempt)
+        items = HttpItems(
+            response, self.splitter(), reader, self.failures, raw_request, target, clock
         )
         return ProviderStream(items, started, raw_request, messages, request.system)
 
@@ -428,55 +405,6 @@ class HttpProvider(ABC):
             # Nested deeper than the serializer goes: a schema, tool or block of the caller's.
             raise Serialization(f"The request of {self.type} cannot be written: {error}") from None
         return payload, recorded.decode()
-
-    async def _events(
-        self,
-        response: ResponseStream,
-        reader: StreamReader,
-        raw_request: str,
-        target: Target,
-        clock: OutboundClock,
-    ) -> AsyncIterator[StreamItem]:
-        parser = self.splitter()
-        try:
-            async for data in response:
-                for event in parser.feed(data):
-                    if reader.ends(event):
-                        response.finish()
-                        return
-                    item = self._event(reader, event, raw_request, target, response)
-                    if item is not None:
-                        yield item
-                    if reader.done:
-                        response.finish()
-                        return
-            for event in parser.close():
-                if reader.ends(event):
-                    return
-                item = self._event(reader, event, raw_request, target, response)
-                if item is not None:
-                    yield item
-            reader.finish()
-        except (ClientError, ValueError) as error:
-            yield self.failures.broken(error, response, raw_request, target)
-        finally:
-            clock.leave()
-            await response.aclose()
-
-    def _event(
-        self,
-        reader: StreamReader,
-        event: bytes,
-        raw_request: str,
-        target: Target,
-        response: ResponseStream,
-    ) -> StreamItem | None:
-        if not event:
-            return None
-        try:
-            return reader.chunk(event)
-        except UNREADABLE as error:
-            return self.failures.bad_event(error, event, response, raw_request, target)
 
 
 def _server_time(response: Response | ResponseStream) -> float | None:

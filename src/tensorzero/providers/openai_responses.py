@@ -13,7 +13,8 @@ from tensorzero.providers.chat_completions.files import goes_by_content
 from tensorzero.providers.chat_completions.tools import scoped_provider_tools
 from tensorzero.providers.failures import request_id_note
 from tensorzero.providers.files import FileContents
-from tensorzero.providers.http import Answer, HttpProvider, StreamReader, join_api_base
+from tensorzero.providers.http import Answer, HttpProvider, join_api_base
+from tensorzero.providers.reader import StreamReader
 from tensorzero.providers.responses.answers import read_answer
 from tensorzero.providers.responses.events import ResponsesReader
 from tensorzero.providers.responses.items import map_items

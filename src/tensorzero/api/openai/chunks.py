@@ -13,6 +13,7 @@ from tensorzero.api.openai.request import ChatCompletionRequest
 from tensorzero.gateway.chunks import AnswerChunk, LastChunk, StreamError, StreamEvent
 from tensorzero.gateway.stream import InferenceStream
 from tensorzero.types.model import ChunkBlock, TextChunk, ToolCallChunk
+from tzcore.chunks import frames
 
 
 class ChatCompletionChunks:
@@ -47,7 +48,10 @@ class ChatCompletionChunks:
         self._calls: dict[str, int] = {}
         self._blocks: dict[tuple[type[ChunkBlock], str], int] = {}
 
-    def __call__(self, event: StreamEvent) -> bytes:
+    def __call__(self, events: list[StreamEvent]) -> bytes:
+        return frames([self._event(event) for event in events])
+
+    def _event(self, event: StreamEvent) -> bytes:
         if isinstance(event, AnswerChunk):
             content = event.content
             if self._may_be_plain and not self._first and len(content) == 1:

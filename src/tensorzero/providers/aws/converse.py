@@ -15,7 +15,8 @@ from msgspec.json import Decoder
 from tensorzero.providers.aws.event_stream import Frame
 from tensorzero.providers.commonest import OTHER_FORM, CommonUsage
 from tensorzero.providers.failures import BadAnswer
-from tensorzero.providers.http import Answer, StreamReader
+from tensorzero.providers.http import Answer
+from tensorzero.providers.reader import StreamReader
 from tensorzero.types import json_text
 from tensorzero.types.content import OutputBlock, Text, Thought, ToolCall, Unknown
 from tensorzero.types.model import (

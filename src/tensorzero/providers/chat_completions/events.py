@@ -15,7 +15,7 @@ from tensorzero.providers.chat_completions.answers import (
 )
 from tensorzero.providers.chat_completions.deltas import read_text_delta
 from tensorzero.providers.chat_completions.figures import read_finish_reason
-from tensorzero.providers.http import StreamReader
+from tensorzero.providers.reader import StreamReader
 from tensorzero.types import json_text
 from tensorzero.types.model import (
     ChunkBlock,

@@ -30,7 +30,8 @@ from tensorzero.providers.chat_completions.tools import (
     restricting_tool_choice,
 )
 from tensorzero.providers.files import FileContents
-from tensorzero.providers.http import Answer, HttpProvider, StreamReader, join_api_base
+from tensorzero.providers.http import Answer, HttpProvider, join_api_base
+from tensorzero.providers.reader import StreamReader
 from tensorzero.providers.tails import Tails
 from tensorzero.types.content import Message
 from tensorzero.types.files import File

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from hashlib import sha256
 from time import monotonic
 from typing import Any
@@ -15,7 +15,6 @@ from tensorzero.config.model import ProviderConfig
 from tensorzero.providers.base import (
     ProviderContext,
     ProviderStream,
-    StreamItem,
     visible_messages,
 )
 from tensorzero.providers.chat_completions.tools import (
@@ -24,6 +23,7 @@ from tensorzero.providers.chat_completions.tools import (
 )
 from tensorzero.providers.credentials import api_key
 from tensorzero.providers.dummy.batches import DummyBatches
+from tensorzero.providers.dummy.items import DummyItems
 from tensorzero.providers.dummy.output import count_usage, make_output
 from tensorzero.providers.dummy.wire import (
     pieces,
@@ -34,6 +34,7 @@ from tensorzero.providers.dummy.wire import (
 )
 from tensorzero.providers.extra import apply_extra_body
 from tensorzero.providers.failures import CLIENT_FAULTS, Failures
+from tensorzero.providers.items import StreamItem
 from tensorzero.types.content import Message, OutputBlock, ToolCall
 from tensorzero.types.dummy import parse_dummy_model
 from tensorzero.types.errors import GatewayError
@@ -88,7 +89,8 @@ class DummyProvider:
         await self._wait_and_fail(request, raw_request, call)
         output = make_output(self.model, self.config, request, attempt, messages, call)
         usage = count_usage(self.model, request, messages, output)
-        items = self._chunks(request, output, usage, attempt, raw_request)
+        script = self._chunks(output, usage, attempt, raw_request)
+        items = DummyItems(script, request.clock)
         return ProviderStream(items, started, raw_request, messages, request.system)
 
     def _count(self) -> int:
@@ -156,21 +158,21 @@ class DummyProvider:
             return None
         return RawUsage(attempt.model_inference_id, self.type, self.api_type, figures)
 
-    async def _chunks(
+    def _chunks(
         self,
-        request: ModelRequest,
         output: list[OutputBlock],
         usage: Usage,
         attempt: Attempt,
         raw_request: str,
-    ) -> AsyncIterator[StreamItem]:
+    ) -> Iterator[StreamItem | float]:
+        """Items, and the seconds between them."""
         model = self.model
         interval = model.integer("interval_ms", 0) / 1000
         error_at = model.integer("stream_error_at", 0)
         fatal_at = model.integer("stream_fatal_at", 0)
         for number, (block, delta) in enumerate(pieces(output, model.integer("chunks", 10)), 1):
             if number > 1 and interval:
-                await _outside(request, interval)
+                yield interval
             if number == error_at:
                 yield self.failures.server(BAD_EVENT, raw_request)
             if number == fatal_at:

@@ -24,7 +24,8 @@ from tensorzero.providers.gemini.plain import (
 )
 from tensorzero.providers.gemini.streams import GeminiReader
 from tensorzero.providers.gemini.tools import Schemas, map_tool_config, map_tools
-from tensorzero.providers.http import Answer, HttpProvider, StreamReader
+from tensorzero.providers.http import Answer, HttpProvider
+from tensorzero.providers.reader import StreamReader
 from tensorzero.providers.tails import Tails
 from tensorzero.types.content import Message, Text
 from tensorzero.types.errors import InvalidRequest, Serialization

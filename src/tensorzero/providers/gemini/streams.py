@@ -16,7 +16,7 @@ from tensorzero.providers.gemini.answers import (
     read_part,
 )
 from tensorzero.providers.gemini.figures import read_finish_reason, read_usage
-from tensorzero.providers.http import StreamReader
+from tensorzero.providers.reader import StreamReader
 from tensorzero.types import json_text
 from tensorzero.types.model import (
     Attempt,

@@ -11,8 +11,8 @@ from msgspec.json import Decoder
 
 from tensorzero.providers.commonest import OTHER_FORM
 from tensorzero.providers.failures import UNREADABLE, BadAnswer, body_text, reading
-from tensorzero.providers.http import StreamReader
 from tensorzero.providers.messages_api.figures import read_stop_reason, read_usage
+from tensorzero.providers.reader import StreamReader
 from tensorzero.types import json_text
 from tensorzero.types.model import (
     Attempt,

@@ -13,7 +13,7 @@ from tensorzero.config.model import ProviderConfig
 from tensorzero.providers.base import ProviderContext
 from tensorzero.providers.chat_completions.tools import scoped_provider_tools
 from tensorzero.providers.files import FileContents
-from tensorzero.providers.http import Answer, HttpProvider, StreamReader
+from tensorzero.providers.http import Answer, HttpProvider
 from tensorzero.providers.messages_api.answers import (
     read_answer,
     read_plain_answer,
@@ -24,6 +24,7 @@ from tensorzero.providers.messages_api.events import MessagesReader
 from tensorzero.providers.messages_api.failures import MessagesFailures
 from tensorzero.providers.messages_api.figures import output_limit
 from tensorzero.providers.messages_api.tools import refuse_custom_tools, tool_fields
+from tensorzero.providers.reader import StreamReader
 from tensorzero.providers.tails import Tails
 from tensorzero.types.content import Message, Text
 from tensorzero.types.errors import InvalidRequest

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from tensorzero.providers.chat_completions.answers import as_string
-from tensorzero.providers.http import StreamReader
+from tensorzero.providers.reader import StreamReader
 from tensorzero.providers.responses.answers import PROVIDER_TYPE, read_usage
 from tensorzero.providers.responses.plain import read_text_delta
 from tensorzero.types import json_text

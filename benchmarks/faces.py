@@ -91,16 +91,13 @@ class Faces:
 
     def streamed(self, name: str) -> list[bytes]:
         """Body in, the frames of a stream out."""
-        return run(self._streamed(name))
-
-    async def _streamed(self, name: str) -> list[bytes]:
-        opened = await open_stream(self._prepared(name, self.streams))
+        opened = run(open_stream(self._prepared(name, self.streams)))
         write = FACES[name].chunks(opened, error_json=False)
         sent: list[bytes] = []
         running = opened.run(lambda events: sent.append(write(events)))
         running.send(None)  # it waits for the stream
         self.upstream.go_on()
-        await running
+        run(running)
         return sent
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from tensorzero.models.model import Model, Route
 from tensorzero.providers.batch import Batches, batches_of
 from tensorzero.types.batch import StartedBatch
-from tensorzero.types.batch_errors import (
+from tensorzero.types.credentials import Credentials
+from tensorzero.types.errors import AllModelProvidersFailed, GatewayError
+from tensorzero.types.errors.batch import (
     InvalidModelProvider,
     UnsupportedModelProviderForBatchInference,
 )
-from tensorzero.types.credentials import Credentials
-from tensorzero.types.errors import AllModelProvidersFailed, GatewayError
 from tensorzero.types.model import Attempt, ModelRequest
 
 log = logging.getLogger(__name__)

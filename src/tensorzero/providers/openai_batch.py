@@ -22,8 +22,8 @@ from tensorzero.providers.failures import UNREADABLE
 from tensorzero.providers.http import join_api_base
 from tensorzero.types import json_text
 from tensorzero.types.batch import BatchPoll, BatchResult, BatchStatus, StartedBatch
-from tensorzero.types.batch_errors import InvalidBatchParams, MissingBatchInferenceResponse
 from tensorzero.types.credentials import Credentials
+from tensorzero.types.errors.batch import InvalidBatchParams, MissingBatchInferenceResponse
 from tensorzero.types.model import Attempt
 from tzcore.client import ClientError, Response, Target
 

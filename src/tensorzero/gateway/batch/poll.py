@@ -33,8 +33,8 @@ from tensorzero.models.cost import response_cost
 from tensorzero.models.model import Route
 from tensorzero.storage.spool.once import written_once
 from tensorzero.types.batch import BatchPoll, BatchResult, BatchStatus
-from tensorzero.types.batch_errors import InvalidModel, MissingBatchInferenceResponse
 from tensorzero.types.errors import GatewayError, UnknownFunction
+from tensorzero.types.errors.batch import InvalidModel, MissingBatchInferenceResponse
 from tensorzero.types.model import ModelResult, ProviderResponse
 from tensorzero.types.params import ChatCompletionParams
 from tensorzero.types.schema import request_schema

@@ -10,12 +10,12 @@ import orjson
 from tensorzero.gateway.database import Row
 from tensorzero.gateway.services import Services
 from tensorzero.types.batch import BatchStatus
-from tensorzero.types.batch_errors import (
+from tensorzero.types.errors import UnknownFunction
+from tensorzero.types.errors.batch import (
     BatchInferenceNotFound,
     BatchNotFound,
     InvalidBatchParams,
 )
-from tensorzero.types.errors import UnknownFunction
 
 _BATCH = (
     "SELECT batch_params, model_name, model_provider_name, status, function_name, variant_name, "

@@ -24,10 +24,6 @@ from tensorzero.gateway.services import Services
 from tensorzero.gateway.tags import check_tags
 from tensorzero.models.batch import ModelBatch, start_batch
 from tensorzero.models.model import Model
-from tensorzero.types.batch_errors import (
-    BatchInputValidation,
-    UnsupportedVariantForBatchInference,
-)
 from tensorzero.types.errors import (
     AllVariantsFailed,
     ClickHouseConnection,
@@ -37,6 +33,10 @@ from tensorzero.types.errors import (
     InvalidTensorzeroUuid,
     UnknownFunction,
     UnknownVariant,
+)
+from tensorzero.types.errors.batch import (
+    BatchInputValidation,
+    UnsupportedVariantForBatchInference,
 )
 from tensorzero.types.model import ModelRequest
 from tensorzero.types.params import NO_PARAMS, ChatCompletionParams

@@ -15,7 +15,7 @@ from tensorzero.providers.base import Provider
 from tensorzero.providers.batch import Items
 from tensorzero.providers.chat_completions.answers import AnswerReader, batch_result
 from tensorzero.types.batch import BatchPoll, BatchResult, StartedBatch
-from tensorzero.types.batch_errors import InvalidBatchParams
+from tensorzero.types.errors.batch import InvalidBatchParams
 
 _READER = AnswerReader("dummy")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tensorzero.types.errors import GatewayError
+from tensorzero.types.errors.base import GatewayError
 
 
 class BatchInputValidation(GatewayError):

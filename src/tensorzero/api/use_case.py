@@ -1,4 +1,4 @@
-"""Routes of use cases that take a JSON body and answer JSON, natively."""
+"""Routes of use cases that take a JSON body and answer JSON."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import orjson
 from tensorzero.api.body import UnsupportedCoding
 from tensorzero.api.errors import NativeErrors
 from tensorzero.api.exchange import Exchange
+from tensorzero.api.face import ErrorFace
 from tensorzero.api.request_span import (
     TRACE_ID,
     RequestSpan,
@@ -26,7 +27,7 @@ from tzcore.task import EagerTask
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """One request of a use case."""
 
@@ -35,6 +36,9 @@ class Call:
     """The parameters of the route's path."""
     query: bytes = b""
     """What stands behind the path's ``?``."""
+    include_raw_response: bool = False
+    """A refusal shows what providers answered; a use case sets it when it knows that it is asked
+    for."""
 
 
 UseCase = Callable[[Call], Awaitable[object]]
@@ -51,9 +55,11 @@ class UseCaseRoute(TaskRoute):
         *,
         error_json: bool,
         reads_only: bool = False,
+        errors: ErrorFace | None = None,
     ) -> None:
-        """``reads_only``: it ends when its client leaves."""
-        super().__init__(tasks, NativeErrors(), error_json)
+        """``reads_only``: it ends when its client leaves; ``errors``: their form, the native one
+        unless it is given."""
+        super().__init__(tasks, errors or NativeErrors(), error_json)
         self.use_case = use_case
         self.reads_only = reads_only
 
@@ -79,8 +85,10 @@ class UseCaseRoute(TaskRoute):
         if self.logs_requests:
             log_started(span, exchange.header(TRACE_ID))
         status = 200
+        call = Call(b"", path, exchange.query)
         try:
-            answer = await self.use_case(Call(self._body(exchange), path, exchange.query))
+            call.body = self._body(exchange)
+            answer = await self.use_case(call)
             body = answer if isinstance(answer, bytes) else orjson.dumps(answer)
             if exchange.closed:
                 log.warning(CLIENT_LEFT)
@@ -90,7 +98,7 @@ class UseCaseRoute(TaskRoute):
             self._refuse_coding(exchange)
         except GatewayError as error:
             status = error.status
-            self._refuse(exchange, error, include_raw_response=False)
+            self._refuse(exchange, error, include_raw_response=call.include_raw_response)
         except Exception:  # a fault of ours: logged whole, answered without detail
             log.exception("a request failed unexpectedly")
             status = 500

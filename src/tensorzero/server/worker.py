@@ -22,7 +22,7 @@ from tensorzero.api.inference import InferenceRoute
 from tensorzero.api.metrics import MetricsRoute
 from tensorzero.api.native import NativeFace
 from tensorzero.api.openai.chat import ChatCompletionsFace
-from tensorzero.api.openai.embeddings import EmbeddingsRoute
+from tensorzero.api.openai.embeddings import embeddings_route
 from tensorzero.api.openai.models import ModelsRoute
 from tensorzero.api.use_cases import exact_posts, use_case_routes
 from tensorzero.config.config import Config
@@ -159,7 +159,7 @@ def _assemble(
             **exact_posts(paths),
             "/inference": InferenceRoute(services, tasks, NativeFace()),
             "/openai/v1/chat/completions": InferenceRoute(services, tasks, ChatCompletionsFace()),
-            "/openai/v1/embeddings": EmbeddingsRoute(services, tasks),
+            "/openai/v1/embeddings": embeddings_route(services, tasks),
         },
         health=reads,
         version=VERSION,

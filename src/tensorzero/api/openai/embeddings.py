@@ -9,18 +9,9 @@ from typing import Any, cast
 
 import orjson
 
-from tensorzero.api.body import UnsupportedCoding
-from tensorzero.api.exchange import Exchange
 from tensorzero.api.openai.errors import OpenAIErrors
 from tensorzero.api.openai.request import EMBEDDING_PREFIX
-from tensorzero.api.request_span import (
-    TRACE_ID,
-    RequestSpan,
-    current_span,
-    log_finished,
-    log_started,
-)
-from tensorzero.api.route import CLIENT_LEFT, UNEXPECTED, TaskRoute
+from tensorzero.api.use_case import Call, UseCaseRoute
 from tensorzero.gateway.embed import EmbeddingsRequest, embed
 from tensorzero.gateway.fields import boolean, choice, fault, integer, string, wrong
 from tensorzero.gateway.json_body import json_object
@@ -36,7 +27,6 @@ from tensorzero.types.embedding import (
     EncodingFormat,
     vector_base64,
 )
-from tensorzero.types.errors import GatewayError, InternalError
 from tensorzero.types.usage import RawResponse
 from tzcore.task import EagerTask
 from tzcore.vectors import vector_json
@@ -49,42 +39,16 @@ MANY_BYTES = 1 << 18
 _U32 = 2**32
 
 
-class EmbeddingsRoute(TaskRoute):
+def embeddings_route(services: Services, tasks: set[EagerTask]) -> UseCaseRoute:
     """The handler."""
 
-    def __init__(self, services: Services, tasks: set[EagerTask]) -> None:
-        super().__init__(tasks, OpenAIErrors(), services.config.gateway.unstable_error_json)
-        self.services = services
+    async def answered(call: Call) -> bytes:
+        asked = parse_embeddings(call.body)
+        call.include_raw_response = asked.include_raw_response
+        return await _answer(asked, await embed(asked, services))
 
-    def __call__(self, exchange: Exchange) -> None:
-        self.begin(self._serve(exchange))
-
-    async def _serve(self, exchange: Exchange) -> None:
-        asked: EmbeddingsRequest | None = None
-        span = RequestSpan(exchange.method, exchange.path)
-        current_span.set(span)
-        if self.logs_requests:
-            log_started(span, exchange.header(TRACE_ID))
-        status = 200
-        try:
-            asked = parse_embeddings(self._body(exchange))
-            answer = await _answer(asked, await embed(asked, self.services))
-            if exchange.closed:
-                log.warning(CLIENT_LEFT)
-            exchange.respond(200, answer)
-        except UnsupportedCoding:
-            status = 415
-            self._refuse_coding(exchange)
-        except GatewayError as error:
-            status = error.status
-            raw = asked is not None and asked.include_raw_response
-            self._refuse(exchange, error, include_raw_response=raw)
-        except Exception:  # a fault of ours: logged whole, answered without detail
-            log.exception("a request for embeddings failed unexpectedly")
-            status = 500
-            self._refuse(exchange, InternalError(UNEXPECTED), include_raw_response=False)
-        if self.logs_requests:
-            log_finished(exchange.received_at, status)
+    error_json = services.config.gateway.unstable_error_json
+    return UseCaseRoute(answered, tasks, error_json=error_json, errors=OpenAIErrors())
 
 
 def parse_embeddings(body: bytes) -> EmbeddingsRequest:

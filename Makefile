@@ -11,7 +11,10 @@ $(VENV)/.installed: pyproject.toml setup.py $(wildcard src/tzcore/*.pyx src/tzco
 	$(BIN)/pip install --quiet --editable '.[embedded,dev]'
 	touch $@
 
+# With bytecode, as pip leaves what it installs: else each start would compile every file anew
+# where none may be written (PYTHONDONTWRITEBYTECODE, a read-only checkout).
 build: $(VENV)/.installed
+	@$(BIN)/python -m compileall -q src
 
 run: build
 	$(BIN)/tensorzero gateway --config-file config/tensorzero.toml

@@ -14,7 +14,7 @@ from gateway.datapoints import Dataset, chat, extract, insert
 from tensorzero.gateway.datasets import store as stores
 from tensorzero.gateway.datasets.versions import Versions, replacing
 from tensorzero.server.database_reads import DatabaseReads
-from tensorzero.storage.database.reads import ReadClient
+from tensorzero.server.settings import Settings
 
 NOON = 1_769_860_800_000_000_000
 
@@ -64,14 +64,15 @@ def test_a_dataset_is_gone_through_in_pieces(api: Api, monkeypatch: pytest.Monke
     monkeypatch.setattr(stores, "_IDS_AT_ONCE", 3)
 
     async def run() -> list[tuple[list[str], list[str]]]:
-        client = ReadClient.for_data_dir(api.data_dir)
-        services: Any = SimpleNamespace(reads=DatabaseReads(client, None), records=True)
+        reads = DatabaseReads(Settings(str(api.data_dir), spool_dir=""), None)
+        services: Any = SimpleNamespace(reads=reads, records=True)
         store = stores.DatapointStore(services)
         found = []
         async for keys in store.live_keys("pieces"):
             rows = [row.id async for row in store.rows(keys, live=True)]
             found.append(([key.id for key in keys], rows))
-        await client.aclose()
+        assert reads.client is not None
+        await reads.client.aclose()
         return found
 
     found = asyncio.run(run())

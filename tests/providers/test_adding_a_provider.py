@@ -31,7 +31,7 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     example, its_test = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     provider = _load("acme_example", example, tmp_path).AcmeProvider
     module = _load("acme_example_test", its_test, tmp_path)
-    monkeypatch.setitem(registry.PROVIDERS, "acme", provider)
+    monkeypatch.setitem(registry.PROVIDERS.loaded, "acme", provider)
     tests = [value for name, value in vars(module).items() if name.startswith("test_")]
     assert len(tests) == 3
     for test in tests:
@@ -53,3 +53,12 @@ def test_the_example_is_in_the_projects_style(tmp_path: Path) -> None:
 def test_what_is_registered_is_what_the_configuration_takes() -> None:
     assert set(registry.PROVIDERS) == set(PROVIDER_TYPES)
     assert set(registry.EMBEDDING_PROVIDERS) == set(EMBEDDING_TYPES)
+
+
+def test_each_line_of_the_registry_names_what_is_there() -> None:
+    for name, factory in registry.PROVIDERS.items():
+        assert registry.PROVIDERS[name] is factory
+        assert name == "openai" or getattr(factory, "type", None) == name
+    for name, embedding in registry.EMBEDDING_PROVIDERS.items():
+        assert getattr(embedding, "type", None) == name
+    assert registry.PROVIDERS.get("acme") is None

@@ -19,8 +19,13 @@ from tensorzero.server.children import StartError
 from tensorzero.server.logs import set_up_logs
 from tensorzero.server.slot import SlotTaken, take_slot
 from tensorzero.storage.database.broken_parts import newly_broken, remember_broken
-from tensorzero.storage.database.connection_file import USERNAME, new_password, read_connection
-from tensorzero.storage.database.embedded import DATABASE_FOLDER, EmbeddedDatabase
+from tensorzero.storage.database.connection_file import (
+    DATABASE_FOLDER,
+    USERNAME,
+    new_password,
+    read_connection,
+)
+from tensorzero.storage.database.embedded import EmbeddedDatabase
 from tensorzero.storage.database.errors import DatabaseError, DatabaseUnavailable, QueryError
 from tensorzero.storage.database.http_interface import serve
 from tensorzero.storage.database.http_request import Credentials

@@ -20,17 +20,13 @@ from tensorzero.cli.listening import bind_address, listen, shown_address
 from tensorzero.config.config import Config
 from tensorzero.config.errors import ConfigErrors
 from tensorzero.config.load import load, load_default
-from tensorzero.gateway.object_store import open_store
 from tensorzero.server.children import StartError
 from tensorzero.server.logs import set_up_logs
 from tensorzero.server.settings import Settings
 from tensorzero.server.slot import SlotTaken, take_slot
 from tensorzero.server.supervisor import Supervisor
-from tensorzero.storage.database.connection_file import read_connection
 from tensorzero.storage.database.errors import DatabaseError
-from tensorzero.storage.database.remote import RemoteDatabase
 from tensorzero.storage.database.url import DatabaseURL
-from tensorzero.storage.schema.migrations import migrate
 from tensorzero.version import VERSION
 
 log = logging.getLogger("tensorzero")
@@ -77,6 +73,10 @@ def _migrate() -> int:
     url = clickhouse_url()
     if url is None:
         raise StartError(f"`--run-clickhouse-migrations` needs {CLICKHOUSE_URL}")
+    # Not at the top, as below: serving needs none of it, and starts without waiting for it.
+    from tensorzero.storage.database.remote import RemoteDatabase
+    from tensorzero.storage.schema.migrations import migrate
+
     with RemoteDatabase(url) as database:
         report = migrate(
             database,
@@ -110,6 +110,8 @@ def _start(arguments: argparse.Namespace) -> int:
             f"set {CLICKHOUSE_URL} to a ClickHouse server"
         )
     if config.object_storage is not None:
+        from tensorzero.gateway.object_store import open_store
+
         store = open_store(config.object_storage.kind)
         if store is not None:
             store.validate()
@@ -166,6 +168,9 @@ def _ready_line(arguments: argparse.Namespace, config: Config, address: str, dat
 
 def _validate(arguments: argparse.Namespace, config: Config, url: DatabaseURL | None) -> str:
     """Start the database as serving would; a running gateway's embedded one is only asked."""
+    from tensorzero.storage.database.connection_file import read_connection
+    from tensorzero.storage.database.remote import RemoteDatabase
+
     directory = data_dir(arguments.data_dir)
     try:
         spool, slot = take_slot(directory, shared=url is not None, wait_s=0)

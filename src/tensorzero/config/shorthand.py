@@ -64,6 +64,14 @@ class ShorthandModels:
             raise ConfigError(str(error)) from None
         return ModelConfig(name, (ProviderConfig(prefix, prefix, options, credential),))
 
+    def likely_types(self) -> list[str]:
+        """The types whose shorthands have a key in the environment."""
+        return [
+            name
+            for name, kind in PROVIDER_TYPES.items()
+            if kind.shorthand and kind.variable and kind.variable in self.credentials.environ
+        ]
+
     def is_embedding(self, name: str) -> bool:
         """Whether an embedding model's name begins with a shorthand prefix."""
         return name.startswith(EMBEDDING_SHORTHANDS)

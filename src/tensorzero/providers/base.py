@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from tensorzero.providers.aws.credentials import CredentialChain
 from tensorzero.providers.items import ItemStream
 from tensorzero.types.content import Message, ModelBlock, Thought, Unknown
 from tensorzero.types.embedding import EmbeddingRequest, EmbeddingResponse
@@ -35,7 +34,6 @@ class ProviderContext:
     debug: bool = False
     hosts: Mapping[str, str] = field(default_factory=dict)
     tokens: dict[str, Any] = field(default_factory=dict)
-    aws_credentials: CredentialChain = field(default_factory=CredentialChain)
 
     def redirected(self, url: str) -> str:
         """``url``, at the origin that ``hosts`` names for it."""

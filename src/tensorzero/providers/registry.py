@@ -1,72 +1,79 @@
 """The provider types by the config's ``type``.
 
-A new provider is a new file and one line here; ``docs/adding-a-provider.md`` shows one.
+A new provider is a new file and one line here; ``docs/adding-a-provider.md`` shows one. The file
+of a type is imported when the type is first asked for: an unused one costs a start nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import TypeVar
 
 from tensorzero.config.model import EmbeddingProviderConfig, ProviderConfig
-from tensorzero.providers.anthropic import AnthropicProvider
-from tensorzero.providers.aws_bedrock import BedrockProvider
-from tensorzero.providers.aws_sagemaker import SagemakerProvider
-from tensorzero.providers.azure import AzureProvider
 from tensorzero.providers.base import EmbeddingProvider, Provider, ProviderContext
-from tensorzero.providers.deepseek import DeepSeekProvider
-from tensorzero.providers.dummy import DummyProvider
-from tensorzero.providers.dummy.embeddings import DummyEmbeddings
-from tensorzero.providers.embeddings import (
-    AzureEmbeddings,
-    OpenAIEmbeddings,
-    OpenRouterEmbeddings,
+
+T = TypeVar("T")
+
+ProviderFactory = Callable[[ProviderContext, ProviderConfig], Provider]
+EmbeddingFactory = Callable[[ProviderContext, EmbeddingProviderConfig], EmbeddingProvider]
+
+
+class LazyTypes(Mapping[str, T]):
+    """Types by name, each imported from its place, ``module:name`` in this package."""
+
+    def __init__(self, places: Mapping[str, str]) -> None:
+        self._places = places
+        self.loaded: dict[str, T] = {}
+
+    def __getitem__(self, name: str) -> T:
+        found = self.loaded.get(name)
+        if found is None:
+            module, _, attribute = self._places[name].partition(":")
+            found = getattr(import_module(f"{__package__}.{module}"), attribute)
+            self.loaded[name] = found
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+PROVIDERS: LazyTypes[ProviderFactory] = LazyTypes(
+    {
+        "anthropic": "anthropic:AnthropicProvider",
+        "aws_bedrock": "aws_bedrock:BedrockProvider",
+        "aws_sagemaker": "aws_sagemaker:SagemakerProvider",
+        "azure": "azure:AzureProvider",
+        "deepseek": "deepseek:DeepSeekProvider",
+        "fireworks": "fireworks:FireworksProvider",
+        "gcp_vertex_anthropic": "gcp_vertex_anthropic:GCPVertexAnthropicProvider",
+        "gcp_vertex_gemini": "gcp_vertex_gemini:GCPVertexGeminiProvider",
+        "google_ai_studio_gemini": "google_ai_studio_gemini:GoogleAIStudioGeminiProvider",
+        "groq": "groq:GroqProvider",
+        "hyperbolic": "hyperbolic:HyperbolicProvider",
+        "mistral": "mistral:MistralProvider",
+        "openai": "openai:make_openai",
+        "openrouter": "openrouter:OpenRouterProvider",
+        "sglang": "sglang:SGLangProvider",
+        "tgi": "tgi:TGIProvider",
+        "together": "together:TogetherProvider",
+        "vllm": "vllm:VLLMProvider",
+        "xai": "xai:XAIProvider",
+        "dummy": "dummy:DummyProvider",
+    }
 )
-from tensorzero.providers.fireworks import FireworksProvider
-from tensorzero.providers.gcp_vertex_anthropic import GCPVertexAnthropicProvider
-from tensorzero.providers.gcp_vertex_gemini import GCPVertexGeminiProvider
-from tensorzero.providers.google_ai_studio_gemini import GoogleAIStudioGeminiProvider
-from tensorzero.providers.groq import GroqProvider
-from tensorzero.providers.hyperbolic import HyperbolicProvider
-from tensorzero.providers.mistral import MistralProvider
-from tensorzero.providers.openai import make_openai
-from tensorzero.providers.openrouter import OpenRouterProvider
-from tensorzero.providers.sglang import SGLangProvider
-from tensorzero.providers.tgi import TGIProvider
-from tensorzero.providers.together import TogetherProvider
-from tensorzero.providers.vllm import VLLMProvider
-from tensorzero.providers.xai import XAIProvider
 
-PROVIDERS: dict[str, Callable[[ProviderContext, ProviderConfig], Provider]] = {
-    "anthropic": AnthropicProvider,
-    "aws_bedrock": BedrockProvider,
-    "aws_sagemaker": SagemakerProvider,
-    "azure": AzureProvider,
-    "deepseek": DeepSeekProvider,
-    "fireworks": FireworksProvider,
-    "gcp_vertex_anthropic": GCPVertexAnthropicProvider,
-    "gcp_vertex_gemini": GCPVertexGeminiProvider,
-    "google_ai_studio_gemini": GoogleAIStudioGeminiProvider,
-    "groq": GroqProvider,
-    "hyperbolic": HyperbolicProvider,
-    "mistral": MistralProvider,
-    "openai": make_openai,
-    "openrouter": OpenRouterProvider,
-    "sglang": SGLangProvider,
-    "tgi": TGIProvider,
-    "together": TogetherProvider,
-    "vllm": VLLMProvider,
-    "xai": XAIProvider,
-    "dummy": DummyProvider,
-}
-
-EMBEDDING_PROVIDERS: dict[
-    str, Callable[[ProviderContext, EmbeddingProviderConfig], EmbeddingProvider]
-] = {
-    "openai": OpenAIEmbeddings,
-    "azure": AzureEmbeddings,
-    "openrouter": OpenRouterEmbeddings,
-    "dummy": DummyEmbeddings,
-}
+EMBEDDING_PROVIDERS: LazyTypes[EmbeddingFactory] = LazyTypes(
+    {
+        "openai": "embeddings:OpenAIEmbeddings",
+        "azure": "embeddings:AzureEmbeddings",
+        "openrouter": "embeddings:OpenRouterEmbeddings",
+        "dummy": "dummy.embeddings:DummyEmbeddings",
+    }
+)
 """All that the configuration takes (``EMBEDDING_TYPES``)."""
 
 

@@ -36,12 +36,13 @@ from tensorzero.gateway.services import Services
 from tensorzero.models.embedding import EmbeddingTable
 from tensorzero.models.table import ModelTable
 from tensorzero.providers.base import UPSTREAM_HOSTS, ProviderContext, upstream_hosts
-from tensorzero.server.database_reads import DatabaseReads, open_reads
+from tensorzero.server.database_reads import DatabaseReads
 from tensorzero.server.feedback_spool import FeedbackSpool
 from tensorzero.server.logs import set_up_logs
 from tensorzero.server.parent import report, watch_parent
 from tensorzero.server.recording import ShipperLink, SpoolRecorder
 from tensorzero.server.settings import SEGMENT_BYTES, SPOOL_LIMIT_BYTES, Settings
+from tensorzero.server.warm_up import warm_up
 from tensorzero.types.errors import GatewayError
 from tensorzero.version import VERSION
 from tzcore.client import Pool
@@ -135,7 +136,7 @@ def _assemble(
         spool = _open_spool(settings, memory_fd, required=observability.enabled is True)
         recorder = spool
     store, decided = _store(config, settings)
-    reads = DatabaseReads(open_reads(settings), spool)
+    reads = DatabaseReads(settings, spool)
     services = Services(
         config=config,
         models=ModelTable(config.models, config.shorthands, context),
@@ -146,7 +147,7 @@ def _assemble(
         store_decided=decided,
         reads=reads,
         # A client of its own: long queries of others do not hold feedback up.
-        feedback_targets=FeedbackTargets(DatabaseReads(open_reads(settings), spool), recorder),
+        feedback_targets=FeedbackTargets(DatabaseReads(settings, spool), recorder),
         metrics=Metrics(Counters(own_fd), config.gateway.latency_overhead_buckets),
         waits_for_database=observability.waits_for_database,
         lock_dir=str(Path(settings.data_dir) / "locks"),
@@ -235,9 +236,12 @@ async def serve(
         wait.cancel()
     stopper = loop.create_task(_stop_when_told(stopping, server, parts.tasks))
     announcement = loop.create_task(_announce(server, ready_fd))
+    types = config.shorthands.likely_types()
+    warming = loop.create_task(warm_up(types, reads=settings.records))
     if parent.alive and not stopping.is_set():
         await server._serve([listener])
     await announcement
+    warming.cancel()
     if parts.tasks:
         # Their clients are gone, their rows are not written yet.
         await asyncio.gather(*parts.tasks, return_exceptions=True)

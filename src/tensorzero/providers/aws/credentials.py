@@ -36,6 +36,18 @@ class Found:
     ends_within: Callable[[int], bool]
 
 
+CHAIN = "aws"
+"""Its key among what providers share."""
+
+
+def shared_chain(shared: dict[str, Any]) -> CredentialChain:
+    """The one chain of all providers that are given ``shared`` (``ProviderContext.tokens``)."""
+    if CHAIN not in shared:
+        shared[CHAIN] = CredentialChain()
+    chain: CredentialChain = shared[CHAIN]
+    return chain
+
+
 class CredentialChain:
     """The default chain, shared by all providers of a process that use it."""
 

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 from tensorzero.config.credentials import DynamicCredential, StaticCredential
 from tensorzero.config.model import ProviderConfig
 from tensorzero.config.urls import outside_aws, parse_url
+from tensorzero.providers.aws.credentials import shared_chain
 from tensorzero.providers.aws.signature import AUTHORIZATION, DATE, Keys, Signer
 from tensorzero.providers.base import ProviderContext
 from tensorzero.providers.http import HttpProvider
@@ -63,8 +64,9 @@ class AwsProvider(HttpProvider):
                 _static(config, "session_token"),
             )
         self._uses_chain = self.signs and not self._dynamic_keys and self._static_keys is None
+        self._chain = shared_chain(context.tokens)
         if self._uses_chain:
-            context.aws_credentials.prepare()
+            self._chain.prepare()
         self._fixed_place = isinstance(self._region, str) and not isinstance(
             self._endpoint, DynamicCredential
         )
@@ -168,12 +170,12 @@ class AwsProvider(HttpProvider):
 
     async def start(self) -> None:
         if self._uses_chain:
-            self.context.aws_credentials.look()
+            self._chain.look()
 
     def pending_credentials(self, attempt: Attempt) -> Awaitable[None] | None:
-        if not self._uses_chain or self.context.aws_credentials.keys() is not None:
+        if not self._uses_chain or self._chain.keys() is not None:
             return None
-        return self.context.aws_credentials.wait(self._without_keys)
+        return self._chain.wait(self._without_keys)
 
     def _without_keys(self, reason: str) -> GatewayError:
         return self.failures.client(reason, None)
@@ -188,7 +190,7 @@ class AwsProvider(HttpProvider):
                 self._dynamic(attempt, "session_token"),
             )
         # A request that has been prepared for long may hold keys in their last minute.
-        keys = self.context.aws_credentials.keys() or self.context.aws_credentials.latest
+        keys = self._chain.keys() or self._chain.latest
         assert keys is not None, "`pending_credentials` is awaited before"
         return keys
 

@@ -15,10 +15,11 @@ from typing import Final
 
 import orjson
 
-from tensorzero.storage.database.embedded import DATABASE_FOLDER
 from tensorzero.storage.database.errors import DatabaseError
 from tensorzero.storage.database.url import DatabaseURL
 
+DATABASE_FOLDER: Final = "database"
+"""Of the embedded database, in the data directory."""
 _FILE: Final = "connection.json"
 USERNAME: Final = "tensorzero"
 

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, Final
 from uuid import uuid4
 
+from tensorzero.storage.database.connection_file import DATABASE_FOLDER
 from tensorzero.storage.database.disk_guard import DiskGuard
 from tensorzero.storage.database.errors import (
     DatabaseError,
@@ -43,7 +44,6 @@ from tensorzero.storage.database.url import FORCED_SETTINGS
 logger = logging.getLogger(__name__)
 
 DEFAULT_MEMORY_LIMIT_BYTES: Final = 1024 * 1024 * 1024
-DATABASE_FOLDER: Final = "database"
 _ENGINE_FOLDER: Final = "clickhouse"
 _SETTING_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _TABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")

@@ -37,6 +37,12 @@ _AUTHENTICATION_FAILED: Final = 516
 _URL_SUFFIX: Final = re.compile(r" \(for url [^)]*\)\Z")
 
 
+def load_library() -> None:
+    """Import what the first query needs; from any thread."""
+    import clickhouse_connect.driver.exceptions
+    import clickhouse_connect.driver.httpclient  # noqa: F401 - imported to be there
+
+
 class ReadClient:
     """Queries of one worker; up to ``concurrency`` at a time, the others wait in line.
 

@@ -8,12 +8,13 @@ from compileall import compile_dir
 from contextlib import ExitStack
 from pathlib import Path
 
-import tensorzero
-import tzcore
 from loads import Shape
 from processes import Gateway, Mock, cpu_seconds, memory, wait_until_quiet
 from report import median, number, say, table
 from targets import Options, Target, check_rows, gateway_target, quiet, shown, start_targets
+
+import tensorzero
+import tzcore
 
 
 def _spent(pids: list[int]) -> float:

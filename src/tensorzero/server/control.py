@@ -16,6 +16,8 @@ import asyncio
 import contextlib
 import logging
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +35,16 @@ _UNREAD_BYTES = 256 * 1024
 class Control:
     """Serves the workers of one gateway."""
 
-    def __init__(self, shipper: Shipper, path: str) -> None:
+    def __init__(
+        self,
+        shipper: Shipper,
+        path: str,
+        while_asked: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
+    ) -> None:
+        """``while_asked`` makes what is entered while a question is answered."""
         self.shipper = shipper
         self.path = path
+        self.while_asked = while_asked
         self._server: asyncio.AbstractServer | None = None
         self._connections: set[_Connection] = set()
         shipper.on_progress = self._progress
@@ -60,7 +69,7 @@ class Control:
             connection.writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = _Connection(self.shipper, writer)
+        connection = _Connection(self.shipper, writer, self.while_asked)
         self._connections.add(connection)
         try:
             while line := await reader.readline():
@@ -79,9 +88,15 @@ class Control:
 class _Connection:
     """One worker. ``awake``: it has been told that it need not say when it writes."""
 
-    def __init__(self, shipper: Shipper, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self,
+        shipper: Shipper,
+        writer: asyncio.StreamWriter,
+        while_asked: Callable[[], AbstractContextManager[object]],
+    ) -> None:
         self.shipper = shipper
         self.writer = writer
+        self.while_asked = while_asked
         self.name = ""
         self.awake = False
         self.told: Position | None = None
@@ -99,7 +114,8 @@ class _Connection:
             self.awake = True
             self.shipper.wake()
         elif "ask" in message:
-            await self._answer(message)
+            with self.while_asked():
+                await self._answer(message)
 
     async def _answer(self, message: dict[str, Any]) -> None:
         shipper = self.shipper

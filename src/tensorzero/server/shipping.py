@@ -16,6 +16,7 @@ import orjson
 from tensorzero.server.adoption import Adoption
 from tensorzero.server.control import Control
 from tensorzero.server.data_size import log_data_size
+from tensorzero.server.gears import ShipperGears
 from tensorzero.server.logs import set_up_logs
 from tensorzero.server.parent import report, watch_parent
 from tensorzero.server.preparation import PreparedDatabase
@@ -36,6 +37,7 @@ from tensorzero.storage.database.seen import mark_migrated, seen_migrated
 from tensorzero.storage.database.url import DatabaseURL
 from tensorzero.storage.schema.migrations import migrate
 from tensorzero.storage.schema.snapshot import write_config_snapshot
+from tensorzero.storage.shipper.pace import Pace
 from tensorzero.storage.shipper.shipper import Shipper, ShipperSettings
 from tensorzero.storage.spool.directory import writer_directories
 from tensorzero.version import VERSION
@@ -56,6 +58,8 @@ class ShipperProcess:
         self.start = start
         self.stop = asyncio.Event()
         self.interface: Server | None = None
+        self.shipper_settings = self._shipper_settings()
+        self.gears = ShipperGears(self.shipper_settings.flush_interval_s)
         self.distrust = False
         self._forgetful: Collection[str] = ()
 
@@ -66,10 +70,11 @@ class ShipperProcess:
         watch_parent(self.stop.set)
         try:
             sink, note = await self._open()
-            shipper = self._shipper(sink, Path(self.settings.spool_dir), distrust=self.distrust)
+            root = Path(self.settings.spool_dir)
+            shipper = self._shipper(sink, root, distrust=self.distrust, pace=self.gears)
             if self.distrust and isinstance(sink.database, EmbeddedDatabase):
                 remember_broken(sink.database)  # the shipper's state knows from here on
-            control = Control(shipper, self.settings.control_socket)
+            control = Control(shipper, self.settings.control_socket, self.gears.held)
             await control.start()
         except (DatabaseError, OSError) as error:
             report(ready_fd, {"error": str(error)})
@@ -80,6 +85,7 @@ class ShipperProcess:
 
         sink.on_prepared = prepared
         report(ready_fd, {"ready": True, "database": note})
+        self.gears.start()
         adoption = Adoption(shipper.root, lambda folder: self._shipper(sink, folder))
         try:
             await self._ship(sink, shipper, adoption)
@@ -123,6 +129,7 @@ class ShipperProcess:
     async def _finish(self, finish: asyncio.Event) -> None:
         """Workers finish their requests after they were told to stop: their rows come too."""
         await self.stop.wait()
+        self.gears.stop()
         root = Path(self.settings.spool_dir)
         # A lock's release cannot be waited for without a thread.
         while not all(  # noqa: ASYNC110 - see above
@@ -132,15 +139,21 @@ class ShipperProcess:
         finish.set()
 
     def _shipper(
-        self, sink: PreparedDatabase, spool_root: Path, *, distrust: bool = False
+        self,
+        sink: PreparedDatabase,
+        spool_root: Path,
+        *,
+        distrust: bool = False,
+        pace: Pace | None = None,
     ) -> Shipper:
         return Shipper(
             spool_root=spool_root,
             quarantine=Path(self.settings.quarantine_dir),
             sink=sink,
-            settings=self._shipper_settings(),
+            settings=self.shipper_settings,
             forgetful=self._forgetful,
             distrust=distrust,
+            pace=pace,
         )
 
     def _shipper_settings(self) -> ShipperSettings:
@@ -164,7 +177,8 @@ class ShipperProcess:
         await asyncio.to_thread(sink.ensure)
         self.distrust = newly_broken(database)
         password = new_password()
-        self.interface = await serve(database, HOST, 0, Credentials(USERNAME, password))
+        credentials = Credentials(USERNAME, password)
+        self.interface = await serve(database, HOST, 0, credentials, while_running=self.gears.held)
         write_connection(data_dir, HOST, self.interface.port, password)
         return sink, f"embedded in {data_dir / 'database'}"
 

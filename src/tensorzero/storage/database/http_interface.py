@@ -14,8 +14,9 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Awaitable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 import orjson
@@ -50,6 +51,9 @@ from tensorzero.storage.database.http_status import (
 logger = logging.getLogger(__name__)
 
 _Scope = MutableMapping[str, Any]
+
+WhileRunning = Callable[[], AbstractContextManager[object]]
+"""Makes what is entered while a statement waits or runs."""
 
 _CONTENT_TYPES: Final = {
     "json": b"application/json; charset=UTF-8",
@@ -113,6 +117,7 @@ async def serve(
     port: int,
     credentials: Credentials,
     limits: Limits | None = None,
+    while_running: WhileRunning = contextlib.nullcontext,
 ) -> Server:
     """Serve ``db`` on ``host:port`` (0: any free port). Raises OSError if it can't listen."""
     # With the protocol named, or the event loop does not switch Nagle's algorithm off, and small
@@ -125,7 +130,7 @@ async def serve(
     except OSError:
         listener.close()
         raise
-    app = HTTPInterface(db, credentials, limits or Limits())
+    app = HTTPInterface(db, credentials, limits or Limits(), while_running)
     config = uvicorn.Config(
         app,
         http="httptools",
@@ -146,8 +151,15 @@ async def serve(
 class HTTPInterface:
     """The ASGI application."""
 
-    def __init__(self, db: EmbeddedDatabase, credentials: Credentials, limits: Limits) -> None:
+    def __init__(
+        self,
+        db: EmbeddedDatabase,
+        credentials: Credentials,
+        limits: Limits,
+        while_running: WhileRunning,
+    ) -> None:
         self._db = db
+        self._while_running = while_running
         self._credentials = credentials
         self._limits = limits
         self._slots = asyncio.Semaphore(limits.max_running)
@@ -206,7 +218,8 @@ class HTTPInterface:
             return
         body = await exchange.body(headers)
         request = parse_request(method, headers, query, body, self._limits.max_body_bytes)
-        await self._run(exchange, request)
+        with self._while_running():
+            await self._run(exchange, request)
 
     async def _unauthenticated(self, exchange: Exchange, none_given: bool) -> None:
         headers: Headers = [(b"x-clickhouse-exception-code", b"516")]

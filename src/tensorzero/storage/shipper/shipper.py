@@ -15,6 +15,7 @@ from typing import Any
 from tensorzero.storage.shipper.batch import MAX_BYTES, MAX_FRAMES, Batch, Limits
 from tensorzero.storage.shipper.delivery import Delivery
 from tensorzero.storage.shipper.ingest import IngestThread
+from tensorzero.storage.shipper.pace import Pace, Unhurried
 from tensorzero.storage.shipper.quarantine import Quarantine
 from tensorzero.storage.shipper.sink import RowSink, SinkUnavailable
 from tensorzero.storage.shipper.spool import SpoolReader
@@ -74,9 +75,11 @@ class Shipper:
         settings: ShipperSettings,
         forgetful: Collection[str] = (),
         distrust: bool = False,
+        pace: Pace | None = None,
     ) -> None:
         """Raises ``OSError``: the state file can't be made."""
         self.root = spool_root
+        self.pace = Unhurried() if pace is None else pace
         self.state = StateFile(spool_root / STATE_FILE)
         self.spool = SpoolReader(spool_root, self.state.state.checkpoints)
         self.quarantine = Quarantine(quarantine)
@@ -93,6 +96,7 @@ class Shipper:
         self._resumed = False
         self._flight: _Flight | None = None
         self._waiting: dict[str, Position] = {}
+        self._read_until = time.monotonic()
         self._signal = asyncio.Event()
         self._acknowledgement = asyncio.Condition()
 
@@ -157,6 +161,7 @@ class Shipper:
         if self.spool.shipped.get(writer, Position(0)) < position:
             known = self._waiting.get(writer, Position(0))
             self._waiting[writer] = max(known, position)
+            self._tell_pace()
         self._signal.set()
 
     async def wait_for(self, writer: str, position: Position, timeout_s: float) -> bool:
@@ -196,10 +201,15 @@ class Shipper:
         began = 0.0
         while not stopping.done():
             self._signal.clear()
+            looked = time.monotonic()
             found = await asyncio.to_thread(self.spool.gather, batch)
+            if not batch.full:
+                self._read_until = looked
             if not batch.ranges:
                 # Nothing is left, whoever may have asked for it.
                 self._waiting.clear()
+                self._tell_pace()
+                self.pace.done(looked)
                 self._report(idle=True)
                 await self._pause(stopping, LOOK_S)
                 return None
@@ -299,6 +309,8 @@ class Shipper:
             gone = writer not in self.spool.read
             if gone or self.spool.shipped.get(writer, Position(0)) >= position:
                 del self._waiting[writer]
+        self._tell_pace()
+        self.pace.done(self._read_until)
         self._report(idle=False)
         async with self._acknowledgement:
             self._acknowledgement.notify_all()
@@ -350,6 +362,9 @@ class Shipper:
                 ranges = flight.batch.ranges
                 self.state.write(State(self.spool.shipped, ranges, flight.digest, compare=True))
             raise
+
+    def _tell_pace(self) -> None:
+        self.pace.hurry(bool(self._waiting) or self.spool.holds_feedback)
 
     def _report(self, *, idle: bool) -> None:
         if self.on_progress is not None:

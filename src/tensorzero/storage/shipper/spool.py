@@ -35,6 +35,11 @@ class SpoolReader:
         self.read = dict(shipped)
         self._held: HeldFeedback | None = None
 
+    @property
+    def holds_feedback(self) -> bool:
+        """There is feedback that waits for the inferences before it."""
+        return self._held is not None
+
     def rewind(self) -> None:
         """Forget what was read and not shipped."""
         self.read = dict(self.shipped)

@@ -16,6 +16,7 @@ import pytest
 from providers.aws_calls import converse
 from providers.calls import request
 from providers.test_bedrock_requests import ANSWER
+from tensorzero.providers import renewal
 from tensorzero.providers.aws import credentials as chain_module
 from tensorzero.providers.aws.credentials import CredentialChain
 from tensorzero.providers.aws.signature import Keys
@@ -44,7 +45,8 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(chain_module, "CHECK_S", 0.01)
-    monkeypatch.setattr(chain_module, "FAILED_S", 0.2)
+    monkeypatch.setattr(renewal, "FAILED_S", 0.2)
+    monkeypatch.setattr(renewal, "JUST_MADE_S", 0.0)
 
 
 def run(work: Callable[[CredentialChain], Awaitable[None]]) -> None:
@@ -236,7 +238,7 @@ def test_a_failing_renewal_keeps_valid_keys(
     async def work(chain: CredentialChain) -> None:
         await first_keys(chain)
         process.fails()
-        while "no AWS credentials are to be had now" not in caplog.text:
+        while "a key of the AWS chain cannot be renewed now" not in caplog.text:
             assert chain.keys() == Keys("AKIDFIRST", "s", "t")
             await asyncio.sleep(0.005)
         assert chain.keys() == Keys("AKIDFIRST", "s", "t")

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 import time
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
+from providers.clock import Clock, run, settled
 from providers.gcp_account import EMAIL, key_file, pem, read_jwt
 from tensorzero.config.service_account import parse_service_account
 from tensorzero.providers.gcp.sdk import SdkTokens
 from tensorzero.providers.gcp.service_account import ServiceAccountTokens, sign_jwt
 from tensorzero.providers.gcp.tokens import MARGIN_S, PAUSE_S, RENEW_BEFORE_S, Token, TokenCache
+from tensorzero.providers.renewal import JUST_MADE_S
 from tensorzero.types.errors import GCPCredentials
 from upstream.scripted import ScriptedServer, answer
 
@@ -24,20 +22,14 @@ AUDIENCE = "https://us-central1-aiplatform.googleapis.com/"
 
 
 class Source:
-    """Numbered tokens; waits for ``open``, fails while ``fault`` is set."""
+    """Numbered tokens."""
 
     def __init__(self, lifetime_s: float = 3600.0) -> None:
         self.lifetime_s = lifetime_s
         self.fetched = 0
-        self.fault: Exception | None = None
-        self.open = threading.Event()
-        self.open.set()
         self.adjusts = False
 
     def fetch(self) -> Token:
-        assert self.open.wait(30)
-        if self.fault is not None:
-            raise self.fault
         self.fetched += 1
         return Token((("authorization", f"Bearer {self.fetched}"),), time.time() + self.lifetime_s)
 
@@ -45,86 +37,29 @@ class Source:
         return self.adjusts
 
 
-class Clock:
-    """Both clocks of the tokens, moved by hand."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.wall, self.ticks = 1_700_000_000.0, 5000.0
-        monkeypatch.setattr("tensorzero.providers.gcp.tokens.time", self)
-        monkeypatch.setattr(time, "time", lambda: self.wall)
-
-    def time(self) -> float:
-        return self.wall
-
-    def monotonic(self) -> float:
-        return self.ticks
-
-    def pass_by(self, seconds: float) -> None:
-        self.wall += seconds
-        self.ticks += seconds
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, 60))
+# --- when a token is renewed (the rest: test_renewal.py) ------------------------------------------
 
 
-async def settled(cache: TokenCache) -> None:
-    """The renewal under way, if there is one, is over."""
-    if cache._renewal is not None:
-        await asyncio.wait([cache._renewal])
-
-
-# --- when a token is renewed ----------------------------------------------------------------------
-
-
-def test_a_token_is_kept_and_renewed_beside_the_requests(clock: Clock) -> None:
+def test_a_token_is_renewed_before_its_end(clock: Clock) -> None:
     async def test() -> None:
         source = Source()
         cache = TokenCache(source)
-        first = await cache.token()
+        first = await cache.get()
         clock.pass_by(3600 - RENEW_BEFORE_S - 1)
-        assert await cache.token() is first
+        assert await cache.get() is first
         assert source.fetched == 1
         clock.pass_by(2)
-        source.open.clear()
-        # A renewal has begun: it is not waited for, and there is one only.
-        assert [await cache.token() for _ in range(5)] == [first] * 5
-        source.open.set()
+        assert await cache.get() is first
         await settled(cache)
-        assert (await cache.token()).authorization == "Bearer 2"
-        assert source.fetched == 2
-
-    run(test())
-
-
-def test_all_wait_for_one_first_token() -> None:
-    async def test() -> None:
-        source = Source()
-        source.open.clear()
-        cache = TokenCache(source)
-        waiting = [asyncio.create_task(cache.token()) for _ in range(20)]
-        await asyncio.sleep(0)
-        waiting[0].cancel()  # a client that leaves takes nothing from the others
-        await asyncio.sleep(0)
-        source.open.set()
-        tokens = await asyncio.gather(*waiting[1:])
-        assert {token.authorization for token in tokens} == {"Bearer 1"}
-        assert source.fetched == 1
-
-    run(test())
-
-
-def test_an_expired_token_is_not_sent(clock: Clock) -> None:
-    async def test() -> None:
-        cache = TokenCache(Source())
-        await cache.token()
+        assert (await cache.get()).authorization == "Bearer 2"
         clock.pass_by(3600 - MARGIN_S + 1)
-        assert (await cache.token()).authorization == "Bearer 2"
+        assert cache.current() is None
+        assert (await cache.get()).authorization == "Bearer 3"
 
     run(test())
 
@@ -135,12 +70,13 @@ def test_either_clock_ends_a_token(clock: Clock, moved: str) -> None:
 
     async def test() -> None:
         cache = TokenCache(Source())
-        await cache.token()
+        await cache.get()
         if moved == "the wall clock":
             clock.wall += 4000
+            clock.ticks += JUST_MADE_S
         else:
             clock.ticks += 4000
-        assert (await cache.token()).authorization == "Bearer 2"
+        assert (await cache.get()).authorization == "Bearer 2"
 
     run(test())
 
@@ -149,45 +85,8 @@ def test_either_clock_ends_a_token(clock: Clock, moved: str) -> None:
 def test_a_short_lived_token_serves_whoever_waited_for_it(lifetime_s: float) -> None:
     async def test() -> None:
         cache = TokenCache(Source(lifetime_s))
-        token = await cache.token()
+        token = await cache.get()
         assert cache.current() is token
-
-    run(test())
-
-
-def test_a_failed_renewal_leaves_the_old_token(
-    clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def test() -> None:
-        source = Source()
-        cache = TokenCache(source)
-        first = await cache.token()
-        source.fault = GCPCredentials("no network")
-        clock.pass_by(3600 - RENEW_BEFORE_S + 1)
-        for _ in range(3):  # not tried again at once
-            assert await cache.token() is first
-            await settled(cache)
-        assert caplog.text.count("no network") == 1
-        clock.pass_by(PAUSE_S)
-        source.fault = None
-        assert await cache.token() is first
-        await settled(cache)
-        assert (await cache.token()).authorization == "Bearer 2"
-
-    run(test())
-
-
-def test_without_a_token_the_reason_is_said_to_all_and_the_next_one_tries_again() -> None:
-    async def test() -> None:
-        source = Source()
-        source.fault = GCPCredentials("no network")
-        cache = TokenCache(source)
-        results = await asyncio.gather(*(cache.token() for _ in range(3)), return_exceptions=True)
-        assert [str(one) for one in results] == [
-            "Error in acquiring GCP credentials: no network"
-        ] * 3
-        source.fault = None
-        assert (await cache.token()).authorization == "Bearer 1"
 
     run(test())
 
@@ -196,16 +95,16 @@ def test_a_refused_token_is_replaced_once_it_is_not_new(clock: Clock) -> None:
     async def test() -> None:
         source = Source()
         cache = TokenCache(source)
-        first = (await cache.token()).authorization
+        first = (await cache.get()).authorization
         assert not cache.reject(first, None)  # just made: another would be no better
         assert not cache.reject("Bearer of another", None)
         clock.pass_by(PAUSE_S + 1)
         assert cache.reject(first, None)
-        assert (await cache.token()).authorization == "Bearer 2"
+        assert (await cache.get()).authorization == "Bearer 2"
         assert cache.reject(first, None)  # sent before, answered after the renewal
         source.adjusts = True
         assert cache.reject("Bearer 2", 0.0)
-        assert (await cache.token()).authorization == "Bearer 3"
+        assert (await cache.get()).authorization == "Bearer 3"
 
     run(test())
 

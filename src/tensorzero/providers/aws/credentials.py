@@ -6,34 +6,19 @@ only while there are no valid keys.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import os
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 from tensorzero.providers.aws.signature import Keys
-from tensorzero.types.errors import GatewayError
-
-log = logging.getLogger(__name__)
+from tensorzero.providers.renewal import Lease, RenewedCredential
+from tensorzero.types.errors import ConfigError, GatewayError
 
 CHECK_S = 10.0
 """How often the chain is asked whether its keys are to be renewed, or its files have changed."""
-FAILED_S = 1.0
-"""How long a failure stands, so that not each request of a burst asks again."""
 LAST_S = 60
 """Keys that end sooner than this (seconds) are used no more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What the chain gave. ``ends_within(s)``: whether the keys are over in ``s`` seconds."""
-
-    keys: Keys
-    ends_within: Callable[[int], bool]
 
 
 CHAIN = "aws"
@@ -55,71 +40,34 @@ class CredentialChain:
         self._session: Any = None
         self._credentials: Any = None
         self._stamp: tuple[float, ...] = ()
-        self._found: Found | None = None
-        self._latest: Found | None = None
-        self._check_at = 0.0
-        self._failure = ""
-        self._failed_until = 0.0
-        self._asking: asyncio.Task[None] | None = None
+        self._renewed = RenewedCredential("a key of the AWS chain", self._fetch, CHECK_S)
+        self.look = self._renewed.look
+        self.keys = self._renewed.current
 
     def prepare(self) -> None:
         """Import and set up what takes time, at start. Whether there are keys is not asked."""
         if self._session is None:
             self._open()
 
-    def look(self) -> None:
-        """Ask the chain beside whatever else happens, so that no request has to wait for it."""
-        if self._found is None:
-            self._ask()
-
     @property
     def latest(self) -> Keys | None:
         """The keys that were valid last: good enough for a request that is being prepared."""
-        return None if self._latest is None else self._latest.keys
+        return self._renewed.latest
 
-    def keys(self) -> Keys | None:
-        """The keys if they are valid. Has them renewed in the background when it is time."""
-        found = self._found
-        if found is None:
-            return None
-        now = monotonic()
-        if now >= self._check_at:
-            self._check_at = now + CHECK_S
-            if found.ends_within(LAST_S):
-                self._found = None
-                return None
-            self._ask()
-        return found.keys
-
-    def wait(self, failed: Callable[[str], GatewayError]) -> Awaitable[None]:
+    async def wait(self, failed: Callable[[str], GatewayError]) -> None:
         """Wait until ``keys`` has some; raises what ``failed`` makes of the reason."""
-        return self._wait(failed)
-
-    async def _wait(self, failed: Callable[[str], GatewayError]) -> None:
-        if monotonic() >= self._failed_until:
-            await asyncio.shield(self._ask())
-        if self._found is None:
-            raise failed(f"Failed to get AWS credentials: {self._failure}")
-
-    def _ask(self) -> asyncio.Task[None]:
-        """The one question that is under way."""
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.get_running_loop().create_task(self._renew())
-        return self._asking
-
-    async def _renew(self) -> None:
         try:
-            found = await asyncio.to_thread(self._load)
-        except Exception as error:  # whatever a chain of files, processes and servers may raise
-            self._failure = str(error)
-            self._failed_until = monotonic() + FAILED_S
-            log.warning("no AWS credentials are to be had now: %s", error)
-        else:
-            self._found = self._latest = found
-            self._failed_until = 0.0
-            self._check_at = monotonic() + CHECK_S
+            await self._renewed.get()
+        except GatewayError as error:
+            raise failed(f"Failed to get AWS credentials: {error}") from None
 
-    def _load(self) -> Found:
+    def _fetch(self) -> Lease[Keys]:
+        try:
+            return self._load()
+        except Exception as error:  # whatever a chain of files, processes and servers may raise
+            raise ConfigError(str(error)) from error
+
+    def _load(self) -> Lease[Keys]:
         if self._session is None or self._stamp != self._file_times():
             self._open()
         if self._credentials is None:
@@ -130,10 +78,9 @@ class CredentialChain:
                 "the environment, the AWS profile, the container and the instance have none"
             )
         frozen = credentials.get_frozen_credentials()
-        return Found(
-            Keys(frozen.access_key, frozen.secret_key, frozen.token),
-            getattr(credentials, "refresh_needed", _never),
-        )
+        ends_within = getattr(credentials, "refresh_needed", _never)
+        keys = Keys(frozen.access_key, frozen.secret_key, frozen.token)
+        return Lease(keys, CHECK_S, lambda: ends_within(LAST_S))
 
     def _open(self) -> None:
         from botocore.session import Session  # half a second: only those pay who use the chain

@@ -99,7 +99,7 @@ class VertexProvider(HttpProvider):
         if not any(isinstance(half, SdkCredential) for half in halves):
             return
         try:
-            await self._sdk().token()
+            await self._sdk().get()
         except GCPCredentials as error:
             reason = str(error.fields["message"]).removeprefix(SDK_FAULT)
             raise GCPCredentials(SDK_FAULT + reason) from None
@@ -108,12 +108,12 @@ class VertexProvider(HttpProvider):
         try:
             cache = self._cache(pair.default, attempt)
             if cache is not None:
-                await cache.token()
+                await cache.get()
         except GatewayError as error:
             log.warning("using the fallback credential: %s", error)
             cache = self._cache(pair.fallback, attempt)
             if cache is not None:
-                await cache.token()
+                await cache.get()
 
     def _token(self, credential: Credential, attempt: Attempt) -> Token:
         """The token to send, after ``pending_credentials``."""
@@ -195,4 +195,4 @@ class VertexProvider(HttpProvider):
 
 
 async def _wait_for(cache: TokenCache) -> None:
-    await cache.token()
+    await cache.get()

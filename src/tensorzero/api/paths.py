@@ -21,6 +21,10 @@ class PathTable:
         methods: dict[str, dict[str, UseCaseRoute]] = {}
         for (method, template), route in routes.items():
             methods.setdefault(base_path + template, {})[method] = route
+        for by_method in methods.values():
+            if "GET" in by_method:
+                # Its body is not sent; whoever writes the answer sees to that.
+                by_method.setdefault("HEAD", by_method["GET"])
         # `sorted` keeps the order of those with parameters.
         templates = sorted(methods, key=lambda template: "{" in template)
         self._paths = [(template.split("/"), methods[template]) for template in templates]

@@ -90,7 +90,7 @@ class UseCaseRoute(TaskRoute):
             call.body = self._body(exchange)
             answer = await self.use_case(call)
             body = answer if isinstance(answer, bytes) else orjson.dumps(answer)
-            if exchange.closed:
+            if exchange.closed and exchange.method != b"HEAD":
                 log.warning(CLIENT_LEFT)
             exchange.respond(200, body)
         except UnsupportedCoding:

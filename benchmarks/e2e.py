@@ -12,8 +12,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from e2e_costs import cpu, memory_growth, start
+from e2e_costs import cpu, start
 from e2e_latency import rates, saturation, sustained
+from e2e_memory import memory_growth
 from e2e_streams import streams
 from loads import SHAPES
 from processes import exit_on_sigterm, temporary_folder
@@ -43,6 +44,8 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=100_000, help="of one CPU measurement")
     parser.add_argument("--sustained-rate", type=int, default=10_000, metavar="R")
     parser.add_argument("--sustained-seconds", type=float, default=60.0, metavar="S")
+    counts = (100_000, 1_000_000)
+    parser.add_argument("--memory-requests", type=int, nargs="+", default=counts, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every run there")
     arguments = parser.parse_args()
     exit_on_sigterm()
@@ -58,6 +61,7 @@ def main() -> int:
             folder,
             arguments.sustained_rate,
             arguments.sustained_seconds,
+            tuple(arguments.memory_requests),
         )
         for name in arguments.only or sections:
             say(f"{name}: {sections[name].__doc__}")

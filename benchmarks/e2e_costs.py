@@ -1,4 +1,4 @@
-"""What a request costs by the kernel's accounts: processor time, memory, the time to start."""
+"""What a request costs by the kernel's accounts: processor time, and the time to start."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from loads import Shape
-from processes import Gateway, Mock, cpu_seconds, memory, wait_until_quiet
+from processes import Gateway, Mock, cpu_seconds, wait_until_quiet
 from report import median, number, say, table
-from targets import Options, Target, check_rows, gateway_target, quiet, shown, start_targets
+from targets import Options, Target, check_rows, quiet, shown, start_targets
 
 import tensorzero
 import tzcore
@@ -74,49 +74,6 @@ def _cpu_row(
         f"{result.good_total:,}",
         str(result.errors),
     ]
-
-
-def memory_growth(options: Options) -> None:
-    """Resident memory when idle, after 50,000 and after 200,000 requests."""
-    with ExitStack() as stack:
-        mock = stack.enter_context(Mock())
-        gateway = stack.enter_context(Gateway(mock))
-        target = gateway_target(gateway)
-        rows = []
-        answered = 0
-        for done in (0, 1, 50_000, 200_000):
-            if done > answered:
-                say(f"  up to {done:,} requests")
-                more = done - answered
-                result = target.load(options, "small", seconds=600, warmup=0, requests=more)
-                answered += result.good_total
-            wait_until_quiet(gateway.pids, limit_s=120)
-            rows.append([f"after {answered:,}" if done else "idle", *_memory_cells(gateway)])
-            options.results[f"memory/{done}"] = memory(gateway.worker_pids[0]).own
-        heads = [
-            "requests",
-            *(
-                f"{who} {what} MB"
-                for who in ("worker", "shipper", "supervisor")
-                for what in ("RSS", "PSS", "own")
-            ),
-        ]
-        print(table("Memory, one worker, recording on", heads, rows))
-        growth = options.results["memory/200000"] / options.results["memory/50000"]
-        print(f"worker after 200,000 requests / after 50,000, mapped spool aside: {growth:.3f}x")
-        print(check_rows([target], {target.name: answered}), "\n", flush=True)
-
-
-def _memory_cells(gateway: Gateway) -> list[str]:
-    cells = []
-    for pids in (gateway.worker_pids, gateway.shipper_pids, [gateway.process.pid]):
-        sizes = [memory(pid) for pid in pids]
-        cells += [
-            f"{sum(s.rss for s in sizes):.1f}",
-            f"{sum(s.pss for s in sizes):.1f}",
-            f"{sum(s.own for s in sizes):.1f}",
-        ]
-    return cells
 
 
 def start(options: Options) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from e2e_costs import cpu, start
 from e2e_latency import rates, saturation, sustained
+from e2e_memory import memory_growth
 from e2e_streams import streams
 from report import bar, median, number
 from targets import Options
@@ -20,9 +21,9 @@ NGINX = "nginx, 1 worker"
 
 def hot_bars(options: Options) -> list[list[str]]:
     hot = replace(options, rates=(1000,), shapes=("small",), workers=(1,), requests=100_000)
-    for section in (rates, saturation, sustained, cpu, streams, start):
+    for section in (rates, saturation, sustained, cpu, streams, start, memory_growth):
         section(hot)
-    return [*_beside_nginx(hot), *_costs(hot), *_streams(hot), *_start(hot)]
+    return [*_beside_nginx(hot), *_costs(hot), *_streams(hot), *_start(hot), *_memory(hot)]
 
 
 def _middle(runs: list[dict[str, Any]], percentile: str) -> float:
@@ -99,3 +100,17 @@ def _start(options: Options) -> list[list[str]]:
         found = median(options.results[f"start/{key}"])
         rows.append(bar(what, f"≤ {most:g} s", f"{found:.2f} s", found <= most))
     return rows
+
+
+def _memory(options: Options) -> list[list[str]]:
+    grown = options.results["memory"]
+    first, last = grown["requests"][0], grown["requests"][-1]
+    shown = f"{grown['growth']:.3f} times ({grown['own'][-1]:.1f} MB)"
+    return [
+        bar(
+            f"a worker's memory after {last:,} mixed requests, beside that after {first:,}",
+            "≤ 1.05 times, all as expected",
+            f"{shown}, {grown['errors']} not",
+            grown["growth"] <= 1.05 and grown["errors"] == 0,
+        )
+    ]

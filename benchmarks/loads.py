@@ -72,11 +72,16 @@ def load(
     timeout_s: float = 10.0,
     stream: bool = False,
     headers: tuple[str, ...] = (),
+    expect: int = 200,
+    leave: int | None = None,
 ) -> Result:
-    """Run the load generator once; without ``rate`` as a closed loop."""
+    """Run the load generator once; without ``rate`` as a closed loop.
+
+    ``expect``: the status of a good answer; ``leave``: go away after so many bytes of it.
+    """
     command = [
         *(str(build() / "load"), "--url", url, "--body", str(request)),
-        *("--seconds", str(seconds), "--warmup", str(warmup)),
+        *("--seconds", str(seconds), "--warmup", str(warmup), "--expect", str(expect)),
         *("--connections", str(connections), "--timeout", str(timeout_s)),
     ]
     if rate is not None:
@@ -85,6 +90,8 @@ def load(
         command += ["--requests", str(requests)]
     if stream:
         command.append("--stream")
+    if leave is not None:
+        command += ["--leave", str(leave)]
     for header in headers:
         command += ["--header", header]
     longest = seconds + warmup + timeout_s + 30

@@ -29,6 +29,7 @@ class Options:
     folder: Path
     sustained_rate: int = 10_000
     sustained_seconds: float = 60.0
+    memory_requests: tuple[int, ...] = (100_000, 1_000_000)
     results: dict[str, Any] = field(default_factory=dict)
     others: list[float] = field(default_factory=list)
 

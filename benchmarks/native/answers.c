@@ -23,6 +23,18 @@ static struct text joined(struct text a, struct text b) {
     return (struct text){data, a.size + b.size};
 }
 
+/* An HTTP answer with a body of JSON. */
+static struct text whole(const char *status, const char *body) {
+    char *data = NULL;
+    int size = asprintf(&data,
+                        "HTTP/1.1 %s\r\ncontent-type: application/json\r\ncontent-length: %zu\r\n"
+                        "x-request-id: req_mock\r\n\r\n%s", status, strlen(body), body);
+    if (size < 0) abort();
+    return (struct text){data, (size_t)size};
+}
+
+#define REFUSAL(message) "{\"error\":{\"message\":\"" message "\"}}"
+
 #define IDENTITY(object) \
     "{\"id\":\"chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT\",\"object\":\"" object \
     "\",\"created\":1741569952,\"model\":\"gpt-4o-mini-2024-07-18\","
@@ -37,16 +49,13 @@ struct answers make_answers(int chunk_count, int chunk_bytes) {
         "{\"cached_tokens\":0,\"audio_tokens\":0},\"completion_tokens_details\":"
         "{\"reasoning_tokens\":0,\"audio_tokens\":0,\"accepted_prediction_tokens\":0,"
         "\"rejected_prediction_tokens\":0}},\"service_tier\":\"default\"}";
-    char head[512];
-    snprintf(head, sizeof head,
-             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %zu\r\n"
-             "x-request-id: req_mock\r\n\r\n", strlen(body));
-    a.answer = joined(text_of(head), text_of(body));
-    const char *refusal = "{\"error\":{\"message\":\"no such URL\"}}";
-    snprintf(head, sizeof head,
-             "HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\n"
-             "content-length: %zu\r\n\r\n", strlen(refusal));
-    a.not_found = joined(text_of(head), text_of(refusal));
+    a.answer = whole("200 OK", body);
+    a.not_found = whole("404 Not Found", REFUSAL("no such URL"));
+    a.server_error = whole("500 Internal Server Error", REFUSAL("The server had an error"));
+    a.client_error = whole("400 Bad Request", REFUSAL("Invalid value"));
+    a.garbage = whole("200 OK", "{\"choices\": [");
+    a.cut = a.answer;
+    a.cut.size -= strlen(body) / 2;
     a.stream_head = text_of("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
                           "transfer-encoding: chunked\r\nx-request-id: req_mock\r\n\r\n");
     const char *open = "data: " IDENTITY("chat.completion.chunk")
@@ -73,6 +82,7 @@ struct answers make_answers(int chunk_count, int chunk_bytes) {
     for (int i = 0; i < 3; i++) end = joined(end, chunk_of(tail[i]));
     end = joined(end, text_of("0\r\n\r\n"));
     a.events[a.event_count - 1] = joined(a.events[a.event_count - 1], end);
+    a.cut_stream = joined(a.stream_head, piece);
     a.stream_all.size = a.stream_head.size;
     for (int i = 0; i < a.event_count; i++) a.stream_all.size += a.events[i].size;
     a.stream_all.data = malloc(a.stream_all.size);

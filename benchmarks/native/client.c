@@ -58,6 +58,12 @@ static void finish(struct client *client, struct connection *c, enum failure fai
     client->on_answer(c, failure, now);
 }
 
+/* Goes away in the middle of an exchange, as it was told to. */
+static void leave(struct client *client, struct connection *c) {
+    c->close = true;
+    finish(client, c, GOOD);
+}
+
 static void write_request(struct client *client, struct connection *c) {
     while (c->written < client->request_size) {
         ssize_t n = send(c->fd, client->request + c->written, client->request_size - c->written,
@@ -70,6 +76,7 @@ static void write_request(struct client *client, struct connection *c) {
         c->written += (size_t)n;
     }
     watch(client, c, EPOLL_CTL_MOD, false);
+    if (client->leave_after == 0) leave(client, c);
 }
 
 void client_send(struct client *client, struct connection *c, uint64_t scheduled, uint64_t now) {
@@ -81,7 +88,7 @@ void client_send(struct client *client, struct connection *c, uint64_t scheduled
     c->head_size = 0;
     c->status = 0;
     c->close = c->done = c->error_event = false;
-    c->events = c->first_event = 0;
+    c->events = c->first_event = c->received = 0;
     c->line_size = 0;
     if (c->fd < 0 && !open_connection(client, c)) {
         finish(client, c, NO_CONNECTION);
@@ -120,7 +127,7 @@ static void read_events(struct connection *c, const char *data, size_t size) {
 
 static void complete(struct client *client, struct connection *c) {
     enum failure failure = GOOD;
-    if (c->status != 200) failure = BAD_STATUS;
+    if (c->status != client->expected) failure = BAD_STATUS;
     else if (client->stream && (!c->done || c->error_event || c->events == 0)) failure = BAD_STREAM;
     finish(client, c, failure);
 }
@@ -209,6 +216,11 @@ static void on_readable(struct client *client, struct connection *c) {
     }
     if (n > 0) {
         client->bytes_in += (uint64_t)n;
+        c->received += (uint64_t)n;
+        if (client->leave_after > 0 && c->received >= (uint64_t)client->leave_after) {
+            leave(client, c);
+            return;
+        }
         read_answer(client, c, buffer, (size_t)n);
     } else if (n == 0 && c->state == READ_TO_END) {
         complete(client, c);

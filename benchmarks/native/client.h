@@ -25,6 +25,7 @@ struct connection {
     size_t head_size;
     int status;
     bool close;
+    uint64_t received; /* bytes of the answer */
     uint64_t left;
     struct chunked chunked;
     char line[24]; /* how the current line of an event stream begins */
@@ -38,6 +39,8 @@ struct client {
     char *request;
     size_t request_size;
     bool stream;
+    int expected;        /* the status of a good answer */
+    int64_t leave_after; /* close the connection after so many bytes of an answer; -1: never */
     uint64_t timeout_ns;
     void (*on_answer)(struct connection *, enum failure, uint64_t now);
     void (*after_event)(void);

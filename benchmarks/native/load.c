@@ -12,10 +12,13 @@
  *     --timeout T       10 s for one request
  *     --stream          the answer must be an event stream that ends with [DONE]
  *     --header "K: V"   may be repeated
+ *     --expect STATUS   200: what a good answer has
+ *     --leave BYTES     close the connection when so much of an answer has come (0: as soon as the
+ *                       request is written), which counts as good; and open another one
  *
- * An answer counts as good with status 200, complete, without an error event. One line of JSON on
- * standard output (`good_total` counts the warm-up too); exit status 0 whenever the run took place, errors included. Only addresses of
- * the loopback net are accepted: this is a tool for one machine. */
+ * An answer counts as good with the status expected, complete, without an error event. One line of JSON on
+ * standard output (`good_total` counts the warm-up too); exit status 0 whenever the run took place,
+ * errors included. Only addresses of the loopback net are accepted: this is a tool for one machine. */
 #include "client.h"
 
 #include <arpa/inet.h>
@@ -31,7 +34,7 @@ static struct {
     char headers[16384];
 } opt = {.seconds = 10, .warmup = 1, .timeout = 10, .connections = 64};
 
-static struct client client;
+static struct client client = {.expected = 200, .leave_after = -1};
 static struct histogram latency, first_chunk, lag;
 static uint64_t started, measured_from, ends, free_since; /* ns */
 static bool open_loop;
@@ -228,6 +231,8 @@ static void read_options(int argc, char **argv) {
         else if (strcmp(name, "--warmup") == 0) opt.warmup = number(name, value, 0, 600);
         else if (strcmp(name, "--timeout") == 0) opt.timeout = number(name, value, 0.01, 600);
         else if (strcmp(name, "--requests") == 0) opt.requests = (long)number(name, value, 0, 1e9);
+        else if (strcmp(name, "--expect") == 0) client.expected = (int)number(name, value, 100, 599);
+        else if (strcmp(name, "--leave") == 0) client.leave_after = (int64_t)number(name, value, 0, 1e9);
         else if (strcmp(name, "--connections") == 0)
             opt.connections = (long)number(name, value, 1, 20000);
         else if (strcmp(name, "--header") == 0) {

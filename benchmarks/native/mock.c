@@ -5,7 +5,10 @@
  * Prints `listening on port N`, then serves 127.0.0.1 until SIGTERM or until its parent ends.
  * A body with `"stream": true` gets an event stream: `--chunks` content events of about
  * `--chunk-bytes`, one every `--interval-us` (0: all in one write), then the finish reason, the
- * usage and [DONE]. `--delay-us` passes before an answer's first byte. */
+ * usage and [DONE]. `--delay-us` passes before an answer's first byte.
+ *
+ * Below /status-500, /status-400, /garbage and /cut (as /cut/v1/chat/completions) every answer is
+ * that error, JSON that is none, or one that breaks off with its connection. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -20,6 +23,8 @@
 #include "http.h"
 
 enum { MAX_BODY = 64 << 20, FIRST_BUFFER = 16 << 10 };
+
+enum route { UNKNOWN, COMPLETION, SERVER_ERROR, CLIENT_ERROR, GARBAGE, CUT };
 
 struct queue {
     struct connection *first, *last;
@@ -161,19 +166,34 @@ static bool wants_stream(const char *body, size_t size) {
     return false;
 }
 
-static void start_answer(struct connection *c, bool known, bool stream) {
+/* What a request line asks for. */
+static enum route route_of(const char *line, size_t size) {
+    if (memcmp(line, "POST ", 5) != 0 || memmem(line, size, "/chat/completions", 17) == NULL)
+        return UNKNOWN;
+    if (memmem(line, size, "/status-500/", 12) != NULL) return SERVER_ERROR;
+    if (memmem(line, size, "/status-400/", 12) != NULL) return CLIENT_ERROR;
+    if (memmem(line, size, "/garbage/", 9) != NULL) return GARBAGE;
+    if (memmem(line, size, "/cut/", 5) != NULL) return CUT;
+    return COMPLETION;
+}
+
+static void start_answer(struct connection *c, enum route route, bool stream) {
+    const struct text *whole[] = {
+        [UNKNOWN] = &answers.not_found,         [COMPLETION] = &answers.answer,
+        [SERVER_ERROR] = &answers.server_error, [CLIENT_ERROR] = &answers.client_error,
+        [GARBAGE] = &answers.garbage,           [CUT] = stream ? &answers.cut_stream : &answers.cut,
+    };
     c->answering = true;
-    c->closing = c->framing.close;
-    c->streaming = known && stream;
+    c->closing = c->framing.close || route == CUT;
+    c->streaming = route == COMPLETION && stream;
     c->next_event = -1;
     if (delay_ns) {
-        c->out = known ? answers.answer.data : answers.not_found.data;
-        c->out_left = known ? answers.answer.size : answers.not_found.size;
-        if (c->streaming) c->out_left = 0;
+        c->out = whole[route]->data;
+        c->out_left = c->streaming ? 0 : whole[route]->size;
         enqueue(&delayed, c, now_ns() + delay_ns);
         return;
     }
-    if (!c->streaming && !write_text(c, known ? answers.answer : answers.not_found)) return;
+    if (!c->streaming && !write_text(c, *whole[route])) return;
     advance(c, now_ns());
 }
 
@@ -214,8 +234,7 @@ static void serve(struct connection *c) {
                 send(c->fd, "HTTP/1.1 100 Continue\r\n\r\n", 25, MSG_NOSIGNAL);
         }
         const char *line_end = memchr(c->in, '\r', c->head);
-        bool known = memcmp(c->in, "POST ", 5) == 0 &&
-                     memmem(c->in, (size_t)(line_end - c->in), "/chat/completions", 17) != NULL;
+        enum route route = route_of(c->in, (size_t)(line_end - c->in));
         size_t used;
         bool stream = false;
         if (c->framing.chunked) {
@@ -230,7 +249,7 @@ static void serve(struct connection *c) {
                 c->in_size = c->head;
                 break;
             }
-            stream = known && wants_stream(c->body, c->body_size);
+            stream = wants_stream(c->body, c->body_size);
         } else {
             size_t length = c->framing.length > 0 ? (size_t)c->framing.length : 0;
             if (length > MAX_BODY) {
@@ -239,13 +258,13 @@ static void serve(struct connection *c) {
             }
             used = c->head + length;
             if (c->in_size < used) break;
-            stream = known && wants_stream(c->in + c->head, length);
+            stream = wants_stream(c->in + c->head, length);
         }
         start = used;
         c->in_body = false;
         memmove(c->in, c->in + start, c->in_size - start);
         c->in_size -= start;
-        start_answer(c, known, stream);
+        start_answer(c, route, stream);
     }
 }
 

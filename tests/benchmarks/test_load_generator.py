@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -186,6 +186,37 @@ def test_streams_time_the_first_event_and_need_their_end(request_file: Path) -> 
     assert result.raw["chunks"] == {"total": 9, "fewest": 3, "most": 3}
     assert result.first_chunk("min") >= 50_000
     assert result.latency("min") - result.first_chunk("min") >= 190_000
+
+
+def test_another_status_may_be_the_good_one(request_file: Path) -> None:
+    with serving(lambda handler, number: handler.reply(502 if number else 200, b"{}")) as (_, url):
+        result = load(url, request_file, seconds=20, warmup=0, requests=5, expect=502)
+    assert (result.good_total, result.raw["failures"]["status"]) == (4, 1)
+
+
+@pytest.mark.parametrize("leave", [0, 500])
+def test_it_leaves_when_it_is_told_to(request_file: Path, leave: int) -> None:
+    left = threading.Semaphore(0)
+
+    def answer(handler: Any, number: int) -> None:
+        handler.send_response(200)
+        handler.send_header("content-length", "1000")
+        handler.end_headers()
+        handler.wfile.write(b"x" * 900)
+        handler.wfile.flush()
+        with suppress(OSError):
+            assert handler.rfile.read(1) == b""
+        left.release()
+        handler.close_connection = True
+
+    with serving(answer) as (server, url):
+        result = load(
+            url, request_file, seconds=20, warmup=0, requests=6, connections=2, leave=leave
+        )
+        for _ in range(6):
+            assert left.acquire(timeout=30)
+    assert result.good_total == len(server.bodies) == 6
+    assert (result.raw["bytes_in"] >= 500 * 6) is (leave == 500)
 
 
 def test_it_sends_to_this_machine_alone(request_file: Path) -> None:

@@ -81,3 +81,22 @@ def test_chunks_come_in_their_interval() -> None:
             arrived = [time.monotonic() - started for _ in answer.iter_raw()]
     assert arrived[0] >= 0.1
     assert arrived[-1] >= 0.1 + 3 * 0.05
+
+
+def test_below_its_faults_it_answers_with_them(mock: Mock) -> None:
+    def ask(fault: str, *, stream: bool = False) -> httpx.Response:
+        url = mock.url.replace("/v1/", f"/{fault}/v1/")
+        return httpx.post(url, json={"messages": [], "stream": stream}, timeout=20)
+
+    for status in (500, 400):
+        for stream in (False, True):
+            answer = ask(f"status-{status}", stream=stream)
+            assert answer.status_code == status
+            assert answer.json()["error"]["message"]
+    broken = ask("garbage")
+    assert broken.status_code == 200
+    with pytest.raises(ValueError):
+        broken.json()
+    for stream in (False, True):
+        with pytest.raises(httpx.RemoteProtocolError):
+            ask("cut", stream=stream)

@@ -163,8 +163,11 @@ def test_parquet_and_csv_hold_the_same(recorded: Recorded, tmp_path: Path) -> No
     with open(tmp_path / "a.csv", newline="", encoding="utf-8") as file:
         table_rows = list(csv.DictReader(file))
     assert list(table_rows[0]) == list(rows[0])
-    for name in ("id", "input", "output", "timestamp", "variant_name"):
-        assert [row[name] for row in table_rows] == [row[name] for row in rows]
+    for cells, row in zip(table_rows, rows, strict=True):
+        for name, value in row.items():
+            # Empty for nothing, JSON for lists and maps, else as a text is written.
+            text = value if isinstance(value, str) else orjson.dumps(value).decode()
+            assert cells[name] == ("" if value is None else text), name
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.parquet"]
 
 
@@ -192,6 +195,13 @@ def test_times(recorded: Recorded, tmp_path: Path, arguments: list[str], found: 
     result = recorded.export("--function", "typed", *arguments, "--output", out)
     assert result.returncode == 0, result.stderr
     assert pyarrow.parquet.read_table(out).num_rows == found
+
+
+def test_a_folder_that_is_not_there(recorded: Recorded, tmp_path: Path) -> None:
+    out = tmp_path / "nowhere" / "out.csv"
+    result = recorded.export("--function", "typed", "--output", out)
+    assert result.returncode == 1
+    assert result.stderr == f"tensorzero export: {out}: No such file or directory\n"
 
 
 def test_an_unknown_function_leaves_no_file(recorded: Recorded, tmp_path: Path) -> None:

@@ -236,6 +236,14 @@ def test_deleting_counts_what_is_newly_stale(api: Api) -> None:
     assert "missing field `ids`" in refused(api, "DELETE", f"{dataset.path}/datapoints", {})
 
 
+@pytest.mark.parametrize("coding", ["gzip", "unknown"])
+def test_deleting_a_dataset_reads_no_body(api: Api, coding: str) -> None:
+    url, headers = f"{api.url}/v1/datasets/nobody", {"content-encoding": coding}
+    answer = api.client.request("DELETE", url, content=b"\xff no body", headers=headers)
+    assert (answer.status_code, answer.json()) == (200, {"num_deleted_datapoints": 0})
+    assert api.client.request("DELETE", f"{url}/datapoints", content=b"x", headers=headers).is_error
+
+
 def test_deleting_a_dataset(api: Api) -> None:
     dataset = Dataset(api, "dropped")
     first, second = dataset.create(chat(), extract())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import orjson
@@ -31,14 +31,20 @@ log = logging.getLogger(__name__)
 class Call:
     """One request of a use case."""
 
-    body: bytes
-    path: Mapping[str, str] = field(default_factory=dict)
+    read_body: Callable[[], bytes]
+    path: Mapping[str, str]
     """The parameters of the route's path."""
-    query: bytes = b""
+    query: bytes
     """What stands behind the path's ``?``."""
     include_raw_response: bool = False
     """A refusal shows what providers answered; a use case sets it when it knows that it is asked
     for."""
+
+    @property
+    def body(self) -> bytes:
+        """The plain body. Who has no use for one does not mind what was sent. Raises
+        ``JsonRequest``; ``UnsupportedCoding`` is for the route."""
+        return self.read_body()
 
 
 UseCase = Callable[[Call], Awaitable[object]]
@@ -85,9 +91,8 @@ class UseCaseRoute(TaskRoute):
         if self.logs_requests:
             log_started(span, exchange.header(TRACE_ID))
         status = 200
-        call = Call(b"", path, exchange.query)
+        call = Call(partial(self._body, exchange), path, exchange.query)
         try:
-            call.body = self._body(exchange)
             answer = await self.use_case(call)
             body = answer if isinstance(answer, bytes) else orjson.dumps(answer)
             if exchange.closed and exchange.method != b"HEAD":

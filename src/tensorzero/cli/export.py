@@ -18,7 +18,7 @@ processing_time_ms, ttft_ms; over its model inferences: models, model_inferences
 input_tokens, output_tokens, provider_cache_read_input_tokens, provider_cache_write_input_tokens,
 cost, cached, finish_reason; of its feedback: demonstration (the newest), comments (those of its
 episode included), and metric_NAME with the newest value of each metric, of the inference or else
-of its episode.
+of its episode. In csv a missing value is empty, and tags, models and comments are JSON.
 
 It is read in slices of bounded size, whether or not a gateway runs on the data directory. Its
 progress is shown on standard error when that is a terminal. FILE appears when it is complete:

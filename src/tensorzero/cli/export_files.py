@@ -86,14 +86,18 @@ def open_table(output: IO[bytes], file_format: str, columns: list[str]) -> Table
 def opened(path: Path | None) -> Iterator[IO[bytes]]:
     """The file to write, or standard output. A file gets its name at the end, if it comes to it.
 
-    Raises ``OSError``.
+    Raises ``OSError``, and ``StartError`` for a place where no file can be made.
     """
     if path is None:
         yield sys.stdout.buffer
         return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with open(temporary, "xb") as file:
+        output = open(temporary, "xb")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise StartError(f"{path}: {error.strerror}") from None
+    try:
+        with output as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -119,7 +119,7 @@ class Export:
     async def _add(self, url: DatabaseURL, chosen: Selection) -> bool:
         """Write a slice; if it is too large for the database's limits, have them smaller."""
         assert self._table is not None
-        sql, params = slice_query(chosen, self._metrics)
+        sql, params = slice_query(chosen, self._metrics, flat=self._format == "csv")
         settings = {
             **SETTINGS,
             "max_memory_usage": str(MEMORY_LIMIT_BYTES),

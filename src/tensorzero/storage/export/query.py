@@ -21,6 +21,8 @@ SETTINGS: Final[Mapping[str, str]] = {
     "output_format_json_quote_64bit_integers": "0",
     "output_format_json_escape_forward_slashes": "0",
     "output_format_parquet_string_as_string": "1",
+    # What spreadsheets and data frames take for a missing value; an empty text is in quotes.
+    "format_csv_null_representation": "",
     "date_time_output_format": "iso",
 }
 
@@ -129,12 +131,19 @@ def column_names(metrics: Iterable[Metric]) -> list[str]:
     return [name for name, _ in _COLUMNS] + [metric.column for metric in metrics]
 
 
+_STRUCTURED: Final = ("tags", "models", "comments")
+
+
 def slice_query(
-    selection: Selection, metrics: tuple[Metric, ...]
+    selection: Selection, metrics: tuple[Metric, ...], *, flat: bool = False
 ) -> tuple[str, dict[str, Parameter]]:
-    """One slice, complete and in order; with its parameters, without a FORMAT."""
+    """One slice, complete and in order; with its parameters, without a FORMAT. ``flat``: lists
+    and maps are JSON texts, for formats that have none."""
     params = selection.params()
-    columns = [f"{expression} AS {name}" for name, expression in _COLUMNS]
+    columns = [
+        f"{f'toJSONString({expression})' if flat and name in _STRUCTURED else expression} AS {name}"
+        for name, expression in _COLUMNS
+    ]
     joins = [
         _inferences(),
         f"LEFT JOIN ({_MODEL_ROWS}) AS m ON m.inference_id = i.id",

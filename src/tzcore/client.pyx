@@ -29,6 +29,7 @@ from tzcore.chunked cimport ChunkDecoder, is_token_char
 from tzcore.heads cimport (
     ResponseHead, find_field, find_head_end, list_fields, parse_response_head,
 )
+from tzcore.outbox cimport Outbox, outbox_of
 from tzcore.task cimport Signal, PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit
 from tzcore.client_coding import DecodedTooLarge, Undecodable, make_decoder
 from tzcore.client_connect import open_socket
@@ -769,7 +770,7 @@ cdef class Connection:
         if self.large_request:
             self.transport.writelines((head, body))
         else:
-            self.transport.write(head)
+            self.pool.outbox.put(self.transport, head)
         return future
 
     cdef bint head_has_ended(self) except -1:
@@ -1082,6 +1083,7 @@ cdef class Pool:
     cdef dict origins
     cdef set connections
     cdef object loop
+    cdef Outbox outbox
     cdef object timer
     cdef double timer_at
     cdef bint closed
@@ -1310,6 +1312,7 @@ cdef class Pool:
             self.timer = None
             self.timer_at = INFINITY
         self.loop = loop
+        self.outbox = outbox_of(loop)
         return 0
 
     cdef int decode(self, Target target, Response response) except -1:

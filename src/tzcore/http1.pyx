@@ -24,6 +24,7 @@ from cpython.bytes cimport (
 from libc.string cimport memcpy
 
 from tzcore.chunked cimport ChunkDecoder
+from tzcore.outbox cimport Outbox, outbox_of
 from tzcore.heads cimport (
     RequestHead, find_field, find_head_end, list_fields, parse_request_head,
 )
@@ -305,10 +306,11 @@ cdef class Exchange:
         if n <= JOIN_BYTES:
             data = self.render(status, content_type, headers, n, body)
             self.answer = COMPLETE
-            connection.transport.write(data)
+            connection.outbox.put(connection.transport, data)
         else:
             data = self.render(status, content_type, headers, n, b"")
             self.answer = COMPLETE
+            connection.outbox.send()
             connection.transport.writelines((data, body))
         connection.finish(self)
 
@@ -319,7 +321,7 @@ cdef class Exchange:
             return
         data = self.render(status, content_type, headers, -1, b"")
         self.answer = STREAMING
-        self.connection.transport.write(data)
+        self.connection.outbox.put(self.connection.transport, data)
 
     def send(self, bytes data not None):
         """Send one piece; ``False`` once the client has left or was cut off."""
@@ -351,8 +353,9 @@ cdef class Exchange:
             memcpy(p + at, PyBytes_AS_STRING(data), n)
             p[at + n] = c'\r'
             p[at + n + 1] = c'\n'
-            connection.transport.write(framed)
+            connection.outbox.put(connection.transport, framed)
         else:
+            connection.outbox.send()
             connection.transport.writelines((size[:at], data, b"\r\n"))
         return not self.closed
 
@@ -361,7 +364,7 @@ cdef class Exchange:
         if not self.open_for(STREAMING):
             return
         self.answer = COMPLETE
-        self.connection.transport.write(b"0\r\n\r\n")
+        self.connection.outbox.put(self.connection.transport, b"0\r\n\r\n")
         self.connection.finish(self)
 
     cdef int leave(self) except -1:
@@ -390,6 +393,7 @@ cdef class ServerProtocol:
     cdef object transport
     cdef object peer
     cdef Sweeper sweeper
+    cdef Outbox outbox
     cdef int phase
     cdef bint keep_alive
     cdef bint advancing          # advance() is on the stack: answers must not call it again
@@ -421,6 +425,7 @@ cdef class ServerProtocol:
         self.server_state = server_state
         self.app_state = app_state
         self.loop = loop if loop is not None else asyncio.get_running_loop()
+        self.outbox = outbox_of(self.loop)
         self.phase = IDLE
         self.keep_alive = True
         self.buffer = bytearray()
@@ -623,7 +628,7 @@ cdef class ServerProtocol:
             self.phase = BODY_LENGTH
         self.deadline = <double>monotonic() + limits.body_timeout_s
         if head.expect_continue and at == n:
-            self.transport.write(CONTINUE)
+            self.outbox.put(self.transport, CONTINUE)
         return at
 
     cdef bint crowded(self) except -1:
@@ -760,6 +765,7 @@ cdef class ServerProtocol:
         from tzcore.http1_plain import PlainProtocol
 
         transport = self.transport
+        self.outbox.send()
         self.phase = CLOSED
         self.sweeper.remove(self)
         self.server_state.connections.discard(self)
@@ -813,8 +819,8 @@ cdef class ServerProtocol:
         self.keep_alive = False
         exchange = Exchange.__new__(Exchange)
         exchange.connection = self
-        self.transport.write(
-            exchange.render(status, b"application/json", b"", len(body), body))
+        self.outbox.put(
+            self.transport, exchange.render(status, b"application/json", b"", len(body), body))
         exchange.connection = None
         self.linger()
         return 0
@@ -829,6 +835,7 @@ cdef class ServerProtocol:
         self.buffer = bytearray()
         self.backlog = None
         self.deadline = <double>monotonic() + self.service.limits.linger_s
+        self.outbox.send()
         if self.transport.can_write_eof():
             self.transport.write_eof()
         if self.read_paused:
@@ -842,6 +849,7 @@ cdef class ServerProtocol:
         self.buffer = bytearray()
         self.backlog = None
         if self.transport is not None:
+            self.outbox.send()
             self.transport.close()
         return 0
 

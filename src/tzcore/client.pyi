@@ -1,5 +1,5 @@
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -21,6 +21,8 @@ class PoolTimeout(ClientTimeout):
 class ConnectionLost(ClientError):
     """The server closed the connection before its answer was complete."""
 
+    unanswered: bool
+    """Whether not a byte of an answer had come."""
     partial: bytes
     """The body so far, as sent (content codings not undone); of a stream always empty."""
 
@@ -66,6 +68,9 @@ class Response:
     """``time.monotonic()`` when the request was written."""
     first_byte_at: float
     done_at: float
+
+    coded: bool
+    """Whether the body still has a content coding (``Pool.begin``)."""
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
@@ -163,6 +168,20 @@ class Pool:
         ``headers`` is a block of further lines, each ending in CR LF. ``timeout_s`` covers
         everything from the wait for a connection to the end of the body. Raises ``ClientError``.
         """
+    def begin(
+        self,
+        target: Target,
+        body: bytes,
+        timeout_s: float,
+        receiver: Callable[[Response | None, ClientError | None], None],
+    ) -> bool:
+        """POST at once on a connection that is idle; ``False`` when there is none.
+
+        ``receiver`` is called once, from the event loop, with the answer as it came (neither
+        redirected nor decoded) or with the error, and must not raise.
+        """
+    def decoded(self, target: Target, response: Response) -> Response:
+        """``response`` with its content coding undone; raises ``ClientError``."""
     async def stream(
         self,
         target: Target,

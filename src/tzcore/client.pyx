@@ -91,9 +91,10 @@ class PoolTimeout(ClientTimeout):
 class ConnectionLost(ClientError):
     """The server closed the connection before its answer was complete."""
 
-    def __init__(self, message, partial=b""):
+    def __init__(self, message, partial=b"", unanswered=False):
         super().__init__(message)
         self.partial = partial
+        self.unanswered = unanswered
 
 
 class ProtocolError(ClientError):
@@ -381,6 +382,10 @@ cdef class Response(Answer):
 
     cdef readonly bytes body
     cdef readonly double done_at
+
+    @property
+    def coded(self):
+        return self.encoding is not None
 
 
 cdef class Inbox:
@@ -1008,7 +1013,8 @@ cdef class Connection:
                     partial = bytes(self.body_part)
                 elif self.body is not None:
                     partial = self.body[:self.body_at]
-        self.fail(ConnectionLost(f"{self.origin.label} closed the connection {message}", partial))
+        self.fail(ConnectionLost(f"{self.origin.label} closed the connection {message}", partial,
+                                 self.phase == WAIT))
         return 0
 
     cdef int close(self) except -1:
@@ -1204,6 +1210,29 @@ cdef class Pool:
                     continue
             return response
 
+    def begin(self, Target target not None, bytes body not None, double timeout_s, receiver):
+        """POST on a connection that is idle; ``False`` when there is none.
+
+        ``receiver`` is called once, with the answer and ``None`` or with ``None`` and the error.
+        """
+        cdef Connection connection
+        cdef Signal signal
+        if self.closed:
+            return False
+        connection = target.server.take()
+        if connection is None:
+            return False
+        signal = connection.start(target, b"POST", b"", body, <double>monotonic() + timeout_s,
+                                  timeout_s, False)
+        signal.receiver = receiver
+        return True
+
+    def decoded(self, Target target not None, Response response not None):
+        """``response`` without its content coding."""
+        if response.encoding is not None and response.body:
+            self.decode(target, response)
+        return response
+
     async def stream(self, Target target not None, bytes body not None, *,
                      bytes method not None=b"POST", bytes headers not None=b"", timeout_s=None):
         """Send a request, return as soon as the answer's head has arrived."""
@@ -1320,6 +1349,7 @@ cdef class Pool:
             decoder = make_decoder(response.encoding, self.max_body_bytes)
             if decoder is not None:
                 response.body = decoder.feed(response.body) + decoder.finish()
+            response.encoding = None
         except Undecodable as error:
             raise ProtocolError(f"{target.server.label}: {error}") from None
         except DecodedTooLarge:

@@ -23,6 +23,10 @@ cdef class OutboundClock:
         if self.open == 0:
             self.closed_s += <double>monotonic() - self.since
 
+    def add(self, double seconds):
+        """An outbound request was open for so long, before this clock was there."""
+        self.closed_s += seconds
+
     @property
     def total_s(self):
         if self.open:

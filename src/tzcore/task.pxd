@@ -28,6 +28,7 @@ cdef class Signal:
     cdef object loop
     cdef EagerTask task          # what waits, if it is one of ours
     cdef object future           # what waits, if it is not
+    cdef object receiver         # what is called, if nothing waits: receiver(value, error)
     cdef bint set
 
     cdef int fire(self, value, error, bint now) except -1

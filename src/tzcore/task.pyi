@@ -24,8 +24,11 @@ class EagerTask:
     than ``CancelledError``, goes to the loop's exception handler.
     """
 
-    def __init__(self, coroutine: Coroutine[Any, Any, None], running: set[EagerTask]) -> None: ...
+    def __init__(self, coroutine: Coroutine[Any, Any, None], running: set[Any]) -> None: ...
     def __await__(self) -> Generator[Any]:
+        """Wait until it has ended, however it did."""
+
+    async def join(self) -> None:
         """Wait until it has ended, however it did."""
 
     def done(self) -> bool: ...

@@ -75,6 +75,12 @@ cdef class Signal:
                 task.resume(self)
             else:
                 self.loop.call_soon(task.go_on, self)
+        elif self.receiver is not None:
+            receiver, self.receiver = self.receiver, None
+            if now:
+                receiver(value, error)
+            else:
+                self.loop.call_soon(receiver, value, error)
         elif self.future is not None:
             future, self.future = self.future, None
             if not future.done():

@@ -11,6 +11,7 @@ from tensorzero.api.body import CODINGS, decode_body, too_large
 from tensorzero.api.errors import log_error
 from tensorzero.api.exchange import Exchange
 from tensorzero.api.face import ErrorFace
+from tensorzero.gateway.running import Running
 from tensorzero.types.errors import GatewayError
 from tzcore.task import EagerTask
 
@@ -24,7 +25,7 @@ class TaskRoute(ABC):
     """Every request is a task in ``tasks``: a graceful stop waits for it, and a client that
     leaves does not end it."""
 
-    def __init__(self, tasks: set[EagerTask], errors: ErrorFace, error_json: bool) -> None:
+    def __init__(self, tasks: set[Running], errors: ErrorFace, error_json: bool) -> None:
         self.tasks = tasks
         self.errors = errors
         self.error_json = error_json

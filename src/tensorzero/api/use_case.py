@@ -21,8 +21,8 @@ from tensorzero.api.request_span import (
     log_started,
 )
 from tensorzero.api.route import CLIENT_LEFT, UNEXPECTED, TaskRoute
+from tensorzero.gateway.running import Running
 from tensorzero.types.errors import GatewayError, InternalError
-from tzcore.task import EagerTask
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class UseCaseRoute(TaskRoute):
     def __init__(
         self,
         use_case: UseCase,
-        tasks: set[EagerTask],
+        tasks: set[Running],
         *,
         error_json: bool,
         reads_only: bool = False,

@@ -11,13 +11,11 @@ from tensorzero.api.inference_queries import inference_query_use_cases
 from tensorzero.api.use_case import UseCaseRoute
 from tensorzero.api.workflow_runs import workflow_use_cases
 from tensorzero.gateway.datasets.store import DatapointStore
+from tensorzero.gateway.running import Running
 from tensorzero.gateway.services import Services
-from tzcore.task import EagerTask
 
 
-def use_case_routes(
-    services: Services, tasks: set[EagerTask]
-) -> dict[tuple[str, str], UseCaseRoute]:
+def use_case_routes(services: Services, tasks: set[Running]) -> dict[tuple[str, str], UseCaseRoute]:
     """By method and path, a ``{name}`` in the path is a parameter."""
     error_json = services.config.gateway.unstable_error_json
     datapoints = DatapointStore(services)

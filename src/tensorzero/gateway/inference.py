@@ -11,9 +11,19 @@ from tensorzero.config.variant import VariantConfig
 from tensorzero.gateway.files import RequestFiles
 from tensorzero.gateway.request import InferenceRequest
 from tensorzero.gateway.services import Services
+from tensorzero.types.model import EarlyAnswer
 from tensorzero.types.schema import JSONSchema
 from tensorzero.types.tools import ToolCallConfig
 from tensorzero.variants.context import VariantContext
+
+
+class Begun(Struct):
+    """An inference that was begun the short way and goes on the long one. ``early`` is what came of
+    its first attempt; ``None``: the attempt is to be made once more."""
+
+    inference_id: str
+    episode_id: str
+    early: EarlyAnswer | None
 
 
 class Inference(Struct):

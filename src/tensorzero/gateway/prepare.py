@@ -14,7 +14,7 @@ from tensorzero.functions.input import validate_input
 from tensorzero.functions.tools import prepare_tools
 from tensorzero.gateway.episode import check_episode_id
 from tensorzero.gateway.files import RequestFiles, file_blocks
-from tensorzero.gateway.inference import Inference
+from tensorzero.gateway.inference import Begun, Inference
 from tensorzero.gateway.request import InferenceRequest
 from tensorzero.gateway.services import Services
 from tensorzero.gateway.tags import check_tags
@@ -38,8 +38,16 @@ DYNAMIC_VARIANT = "tensorzero::dynamic_variant"
 MAX_FILE_BYTES = 104_857_600
 
 
-async def prepare(request: InferenceRequest, services: Services, received_at: float) -> Inference:
-    """Steps that can refuse a request before any provider is called or anything is recorded."""
+async def prepare(
+    request: InferenceRequest,
+    services: Services,
+    received_at: float,
+    begun: Begun | None = None,
+) -> Inference:
+    """Steps that can refuse a request before any provider is called or anything is recorded.
+
+    ``begun``: it was prepared before, counted, and its first attempt sent.
+    """
     inference = Inference(request, services, received_at)
     tags = dict(request.tags)
     if request.internal:
@@ -47,9 +55,11 @@ async def prepare(request: InferenceRequest, services: Services, received_at: fl
     else:
         check_tags(tags)
     inference.tags = tags
-    inference.id = uuid7()
+    inference.id = uuid7() if begun is None else begun.inference_id
     pinned = request.variant_name
-    if request.episode_id is None:
+    if begun is not None:
+        inference.episode_id = begun.episode_id
+    elif request.episode_id is None:
         inference.episode_id = uuid7()
     else:
         inference.episode_id = request.episode_id
@@ -88,7 +98,7 @@ async def prepare(request: InferenceRequest, services: Services, received_at: fl
             raise UnknownVariant(inference.pinned)
         tags["tensorzero::variant_pinned"] = inference.pinned
     _check_namespaces(inference)
-    if not request.dryrun:
+    if not request.dryrun and begun is None:
         services.metrics.inference(inference.function.name, request.model_name)
     if request.include_aggregated_response and not request.stream:
         raise InvalidRequest("`include_aggregated_response` needs `stream: true`")
@@ -117,6 +127,7 @@ async def prepare(request: InferenceRequest, services: Services, received_at: fl
         inference.files,
         services.config.gateway.fetch_and_encode_input_files_before_inference,
         request.stream,
+        early=None if begun is None else begun.early,
     )
     return inference
 

@@ -30,17 +30,34 @@ async def record(
 ) -> object | None:
     """Count it, and append its rows; returns where they are."""
     services = inference.services
+    given = inference.request.input
+    if inference.files is not None and services.records and not inference.request.dryrun:
+        await inference.files.store_all(given)
+        given = Input(inference.files.recorded(given.messages), given.system)
+        for result in results:
+            result.response.messages = inference.files.recorded(result.response.messages)
+    position = append(inference, given, variant_name, output, results, params, ttft_ms)
+    if services.waits_for_database:
+        await services.recorder.flushed(position)
+    return position
+
+
+def append(
+    inference: Inference,
+    given: Input,
+    variant_name: str,
+    output: list[ChatBlock] | JsonOutput,
+    results: list[ModelResult],
+    params: ChatCompletionParams,
+    ttft_ms: int | None,
+) -> object | None:
+    """``record`` where nothing has to be waited for. ``given``: the input as it is stored."""
+    services = inference.services
     for result in results:
         if not result.cached:
             services.metrics.tokens(result.response.usage)
     if not services.records or inference.request.dryrun:
         return None
-    given = inference.request.input
-    if inference.files is not None:
-        await inference.files.store_all(given)
-        given = Input(inference.files.recorded(given.messages), given.system)
-        for result in results:
-            result.response.messages = inference.files.recorded(result.response.messages)
     row = inference_row(
         inference,
         given=given,
@@ -54,6 +71,4 @@ async def record(
     position = services.recorder.append(rows)
     if position is not None:
         services.recorder.remember(inference.id, inference.episode_id)
-    if services.waits_for_database:
-        await services.recorder.flushed(position)
     return position

@@ -73,6 +73,8 @@ class InferenceRequest(Struct):
     include_original_response: bool = False
     include_aggregated_response: bool = False
     dynamic_variant: Mapping[str, Any] | None = None
+    common: bool = False
+    """Nothing is set but what ``CommonRequest`` knows."""
 
     @property
     def wants_raw_data(self) -> bool:
@@ -95,6 +97,7 @@ def parse_inference_request(body: bytes) -> InferenceRequest:
             stream=common.stream,
             dryrun=common.dryrun,
             tags=common.tags,
+            common=True,
         )
     return parse_any_request(body)
 

@@ -7,7 +7,7 @@ becomes a body and how a body or an event becomes an answer.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
 from time import monotonic
 from typing import Any, ClassVar
@@ -35,9 +35,10 @@ from tensorzero.types import json_text
 from tensorzero.types.content import Message, OutputBlock
 from tensorzero.types.errors import Serialization
 from tensorzero.types.files import File
-from tensorzero.types.model import Attempt, ModelRequest, ProviderResponse
+from tensorzero.types.model import Attempt, EarlyAnswer, ModelRequest, ProviderResponse
 from tensorzero.types.usage import ApiType, FinishReason, RawUsage, Usage
 from tzcore.client import ClientError, Response, ResponseStream, Target
+from tzcore.clock import OutboundClock
 from tzcore.sse import SSEParser
 
 
@@ -66,6 +67,19 @@ class Answer(Struct):
     usage: Usage
     raw_usage: Any = None
     finish_reason: FinishReason | None = None
+
+
+class PlainCall(Struct):
+    """Calls of texts alone, with one set of parameters; all of it known at start."""
+
+    target: Target
+    timeout_s: float
+    body: Callable[[str | None, list[Message]], bytes | None]
+    """Of system text and messages; ``None``: a message is more than one text."""
+    answer: Callable[[bytes], Answer | None]
+    """``None``: the body is of another form."""
+    usage_type: str
+    api_type: ApiType
 
 
 class HttpProvider(ABC):
@@ -239,10 +253,16 @@ class HttpProvider(ABC):
     async def infer(self, request: ModelRequest, attempt: Attempt) -> ProviderResponse:
         target, raw_request, payload, messages = await self._prepare(request, attempt)
         clock = request.clock
-        started = monotonic()
+        early, request.early = request.early, None
+        started = monotonic() if early is None else early.started
         clock.enter()
         try:
-            response = await self.context.pool.request(target, payload, timeout_s=self.timeout_s)
+            if early is None:
+                response = await self.context.pool.request(
+                    target, payload, timeout_s=self.timeout_s
+                )
+            else:
+                response = self._early_response(early, target, clock)
             if response.status in AUTHENTICATION_FAULTS:
                 again = await self._another_target(response, target, payload, request, attempt)
                 if again is not None:
@@ -285,6 +305,18 @@ class HttpProvider(ABC):
             messages,
             request.system,
         )
+
+    def _early_response(self, early: EarlyAnswer, target: Target, clock: OutboundClock) -> Response:
+        """What came already; raises ``ClientError``."""
+        clock.add(monotonic() - early.started)
+        if early.response is None:
+            raise early.error or ClientError("no answer")
+        return self.context.pool.decoded(target, early.response)
+
+    def plain_call(self, request: ModelRequest) -> PlainCall | None:
+        """How calls like ``request`` can be sent and read without anything else of this class,
+        whatever their texts; ``None`` where they can't."""
+        return None
 
     async def stream(self, request: ModelRequest, attempt: Attempt) -> ProviderStream:
         target, raw_request, payload, messages = await self._prepare(request, attempt)

@@ -32,6 +32,7 @@ from tensorzero.gateway.feedback_targets import FeedbackTargets
 from tensorzero.gateway.metrics import Metrics
 from tensorzero.gateway.object_store import ConfiguredStore, open_store
 from tensorzero.gateway.recorder import NullRecorder, Recorder
+from tensorzero.gateway.running import Running
 from tensorzero.gateway.services import Services
 from tensorzero.models.embedding import EmbeddingTable
 from tensorzero.models.table import ModelTable
@@ -51,7 +52,6 @@ from tzcore.http1_plain import plain_protocol
 from tzcore.metrics import Counters
 from tzcore.spool import SpoolFull, Writer
 from tzcore.targets import TargetMemory
-from tzcore.task import EagerTask
 from tzcore.uuid7 import uuid7
 
 # By its full name: this module runs as ``__main__``.
@@ -79,7 +79,7 @@ class Parts:
     pool: Pool
     spool: SpoolRecorder | None
     models: ModelTable
-    tasks: set[EagerTask]
+    tasks: set[Running]
     app: App
 
 
@@ -152,7 +152,7 @@ def _assemble(
         waits_for_database=observability.waits_for_database,
         lock_dir=str(Path(settings.data_dir) / "locks"),
     )
-    tasks: set[EagerTask] = set()
+    tasks: set[Running] = set()
     paths = use_case_routes(services, tasks)
     app = App(
         paths=paths,
@@ -242,9 +242,9 @@ async def serve(
         await server._serve([listener])
     await announcement
     warming.cancel()
-    if parts.tasks:
+    while parts.tasks:
         # Their clients are gone, their rows are not written yet.
-        await asyncio.gather(*parts.tasks, return_exceptions=True)
+        await asyncio.gather(*(task.join() for task in parts.tasks))
     stopper.cancel()
     await parts.pool.aclose()
     if parts.spool is not None:
@@ -253,7 +253,7 @@ async def serve(
 
 
 async def _stop_when_told(
-    stopping: asyncio.Event, server: uvicorn.Server, inferences: set[EagerTask]
+    stopping: asyncio.Event, server: uvicorn.Server, inferences: set[Running]
 ) -> None:
     """Begin the graceful stop, and say now and then what it still waits for."""
     await stopping.wait()

@@ -18,9 +18,19 @@ from tensorzero.types.params import NO_PARAMS, ChatCompletionParams
 from tensorzero.types.schema import JSONSchema
 from tensorzero.types.tools import ToolCallConfig
 from tensorzero.types.usage import FinishReason, RawUsage, Usage
+from tzcore.client import ClientError, Response
 from tzcore.clock import OutboundClock
 
 ProviderJsonMode = Literal["off", "on", "strict"]
+
+
+class EarlyAnswer(Struct):
+    """What came of an inference's first attempt before there was a request to answer: exactly one
+    of ``response`` and ``error``. ``started`` is ``time.monotonic()`` when it was sent."""
+
+    response: Response | None
+    error: ClientError | None
+    started: float
 
 
 class ModelRequest(Struct):
@@ -45,6 +55,8 @@ class ModelRequest(Struct):
     files: FileResolver | None = None
     clock: OutboundClock = field(default_factory=OutboundClock)
     fetch_files: bool = False
+    early: EarlyAnswer | None = None
+    """Taken by the first attempt."""
 
 
 class Attempt(Struct):

@@ -86,7 +86,9 @@ def prepare_call(
         files=context.files,
         clock=context.clock,
         fetch_files=context.fetch_files,
+        early=context.early,
     )
+    context.early = None
     if context.extra_body:
         request.extra_body = tuple(
             entry for entry in context.extra_body if applies_to_variant(entry, config.name)

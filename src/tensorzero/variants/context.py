@@ -11,6 +11,7 @@ from tensorzero.types.content import Input
 from tensorzero.types.credentials import Credentials
 from tensorzero.types.extra import ExtraBody, ExtraHeader
 from tensorzero.types.files import FileResolver
+from tensorzero.types.model import EarlyAnswer
 from tensorzero.types.params import NO_PARAMS, ChatCompletionParams
 from tensorzero.types.schema import JSONSchema
 from tensorzero.types.tools import ToolCallConfig
@@ -36,3 +37,4 @@ class VariantContext(Struct):
     fetch_files: bool = False
     stream: bool = False
     clock: OutboundClock = field(default_factory=OutboundClock)
+    early: EarlyAnswer | None = None

@@ -19,6 +19,7 @@ from tensorzero.gateway.request import (
     check_cache_options,
     parse_credentials,
 )
+from tensorzero.gateway.running import Running
 from tensorzero.gateway.services import Services
 from tensorzero.types.embedding import (
     EmbeddingInput,
@@ -28,7 +29,6 @@ from tensorzero.types.embedding import (
     vector_base64,
 )
 from tensorzero.types.usage import RawResponse
-from tzcore.task import EagerTask
 from tzcore.vectors import vector_json
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ MANY_BYTES = 1 << 18
 _U32 = 2**32
 
 
-def embeddings_route(services: Services, tasks: set[EagerTask]) -> UseCaseRoute:
+def embeddings_route(services: Services, tasks: set[Running]) -> UseCaseRoute:
     """The handler."""
 
     async def answered(call: Call) -> bytes:

@@ -79,6 +79,7 @@ def parse_chat_completion(body: bytes) -> ChatCompletionRequest:
         dryrun=common.dryrun,
         tags=common.tags,
         include_usage=common.include_usage,
+        common=True,
         **values,
     )
 

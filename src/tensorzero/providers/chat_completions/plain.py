@@ -44,6 +44,19 @@ class PlainBodies:
         tail = self._tails.get(request)
         return None if tail is None else self._writer.body(request.system, messages, tail)
 
+    def writer(
+        self, request: ModelRequest
+    ) -> Callable[[str | None, list[Message]], bytes | None] | None:
+        """What writes the bodies of all calls that differ from ``request`` in their texts alone."""
+        if request.tool_config is not None:
+            return None
+        if request.json_mode == "on" and self._json_instruction:
+            return None
+        tail, write = self._tails.get(request), self._writer.body
+        if tail is None:
+            return None
+        return lambda system, messages: write(system, messages, tail)
+
     def _make_tail(self, request: ModelRequest) -> bytes | None:
         fields = self._build(request, [], {})
         del fields["messages"]

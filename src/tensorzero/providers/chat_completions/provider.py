@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Any, ClassVar
 
+from tensorzero.config.credentials import NoCredential, StaticCredential
 from tensorzero.config.model import ProviderConfig
 from tensorzero.providers.base import ProviderContext
 from tensorzero.providers.chat_completions.answers import AnswerReader
@@ -29,11 +30,13 @@ from tensorzero.providers.chat_completions.tools import (
     refuse_provider_tools,
     restricting_tool_choice,
 )
+from tensorzero.providers.extra import has_extra_headers
 from tensorzero.providers.files import FileContents
-from tensorzero.providers.http import Answer, HttpProvider, join_api_base
+from tensorzero.providers.http import Answer, HttpProvider, PlainCall, join_api_base
 from tensorzero.providers.reader import StreamReader
 from tensorzero.providers.tails import Tails
 from tensorzero.types.content import Message
+from tensorzero.types.credentials import Credentials
 from tensorzero.types.files import File
 from tensorzero.types.model import Attempt, ModelRequest
 from tensorzero.types.tools import ToolCallConfig
@@ -216,6 +219,22 @@ class ChatCompletionsProvider(HttpProvider):
     def plain_body(self, request: ModelRequest, messages: list[Message]) -> bytes | None:
         return None if self._plain is None else self._plain.body(request, messages)
 
+    def plain_call(self, request: ModelRequest) -> PlainCall | None:
+        config = self.config
+        if any(getattr(type(self), name) is not known for name, known in _OF_PLAIN_CALLS.items()):
+            return None
+        if not isinstance(config.credential, StaticCredential | NoCredential):
+            return None
+        if config.extra_body or request.variant_extra_body or has_extra_headers(request, config):
+            return None
+        write = None if self._plain is None else self._plain.writer(request)
+        if write is None or request.stream:
+            return None
+        target = self.target(Attempt("", "", "", Credentials()), stream=False)
+        return PlainCall(
+            target, self.timeout_s, write, self.answers.plain, self.usage_type, self.api_type
+        )
+
     def body(
         self, request: ModelRequest, messages: list[Message], files: FileContents
     ) -> dict[str, Any]:
@@ -258,6 +277,15 @@ class ChatCompletionsProvider(HttpProvider):
         log.warning("%s has no service tier `%s`: it is not sent", self.type, tier)
         return None
 
+
+_OF_PLAIN_CALLS = {
+    name: getattr(ChatCompletionsProvider, name)
+    for name in (
+        *("infer", "check", "pending_credentials", "target", "signed", "signs", "refused"),
+        *("body_for", "plain_body", "plain_answer", "reads_headers", "read_headers", "complete"),
+    )
+}
+"""What has a part in a call. A type that changes any of it has no plain calls."""
 
 _WITH_TOOLS = ("tool_choice", "parallel_tool_calls")
 """Keys that follow ``tools`` and are made with it."""

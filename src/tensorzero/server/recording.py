@@ -48,6 +48,7 @@ class ShipperLink(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._closed = False
+        self._connected = asyncio.Event()
         self._buffer = b""
         self._waiters: list[tuple[Place, asyncio.Future[None]]] = []
         self._questions: dict[int, asyncio.Future[dict[str, Any]]] = {}
@@ -87,15 +88,17 @@ class ShipperLink(asyncio.Protocol):
 
     async def ask(self, question: dict[str, Any], timeout_s: float) -> dict[str, Any] | None:
         """One question, one answer; ``None`` when the shipper cannot be asked in time."""
-        if self._transport is None:
-            return None
         self._asked += 1
         number = self._asked
-        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._questions[number] = future
-        self._transport.write(orjson.dumps({"ask": number, **question}) + b"\n")
         try:
             async with asyncio.timeout(timeout_s):
+                # It may just be starting.
+                await self._connected.wait()
+                if self._transport is None:
+                    return None
+                future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+                self._questions[number] = future
+                self._transport.write(orjson.dumps({"ask": number, **question}) + b"\n")
                 return await future
         except (TimeoutError, ConnectionError):
             return None
@@ -113,6 +116,7 @@ class ShipperLink(asyncio.Protocol):
         # uvloop's transports are not registered as asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         self._buffer = b""
+        self._connected.set()
         self._transport.write(orjson.dumps({"hello": self.name}) + b"\n")
         self.awake = False
         if self._waiters:
@@ -127,6 +131,7 @@ class ShipperLink(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self._connected.clear()
         self.awake = False
         for future in self._questions.values():
             if not future.done():

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from stages import ARGUMENTS, HotPath, run
 
+from tensorzero.api.event_stream import EventStream, Silence
 from tensorzero.api.face import Face
 from tensorzero.api.native import NativeFace
 from tensorzero.api.openai.chat import ChatCompletionsFace
@@ -69,6 +70,7 @@ class Faces:
         # A stream asks the loop for the time, and never for anything else here.
         self.loop = asyncio.new_event_loop()
         asyncio._set_running_loop(self.loop)
+        self.silence = NoSilence()
         pool: Any = self.path.services.models.context.pool
         pool.stream = self._open
 
@@ -93,12 +95,39 @@ class Faces:
         """Body in, the frames of a stream out."""
         opened = run(open_stream(self._prepared(name, self.streams)))
         write = FACES[name].chunks(opened, error_json=False)
-        sent: list[bytes] = []
-        running = opened.run(lambda events: sent.append(write(events)))
+        exchange: Any = MemoryExchange()
+        stream = EventStream(exchange, write, self.silence)
+        running = opened.run(stream)
         running.send(None)  # it waits for the stream
         self.upstream.go_on()
         run(running)
+        stream.end()
+        sent: list[bytes] = exchange.sent
         return sent
+
+
+class MemoryExchange:
+    """What a client is: it keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+
+    def start_stream(self, *_: object) -> None:
+        return
+
+    def send(self, data: bytes) -> bool:
+        self.sent.append(data)
+        return True
+
+    def end(self) -> None:
+        return
+
+
+class NoSilence(Silence):
+    """Its timer needs a loop that runs."""
+
+    def watch(self, stream: EventStream) -> None:
+        return
 
 
 class MemoryStream:

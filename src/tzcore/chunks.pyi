@@ -6,6 +6,7 @@ class ChunkWriter:
     ) -> None: ...
     def content(self, blocks: list[Any], extra: dict[str, Any] | None) -> bytes: ...
     def raw(self, delta: str, extra: dict[str, Any] | None) -> bytes: ...
-
-def frames(chunks: list[bytes]) -> bytes:
-    """Each of ``chunks``, none of which has a line end, as an event of its own."""
+    def around_text(self, block_id: str) -> tuple[bytes, bytes]:
+        """What stands before and after the text in a chunk of a chat function that is one text."""
+    def around_raw(self) -> tuple[bytes, bytes]:
+        """The same for a chunk of a json function."""

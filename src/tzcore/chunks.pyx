@@ -7,18 +7,20 @@ Keys and their order: the contract's native inference API, section 13. Cost of a
 
 from tzcore.buffer cimport Buffer, lit
 
+# Nothing that runs while it is filled can come back here.
+cdef Buffer scratch = Buffer()
+
 
 cdef class ChunkWriter:
     """Writes the chunks of one stream. ``text_type``: the class of text deltas (``id``, ``text``)."""
 
     cdef object text_type
     cdef bytes head
-    cdef Buffer out
 
     def __init__(self, str inference_id, str episode_id, str variant_name, text_type):
-        cdef Buffer out = Buffer()
+        cdef Buffer out = scratch
         self.text_type = text_type
-        self.out = out
+        out.clear()
         lit(out, b'{"inference_id":')
         out.put_string(inference_id)
         lit(out, b',"episode_id":')
@@ -29,29 +31,45 @@ cdef class ChunkWriter:
 
     def content(self, list blocks not None, dict extra):
         """A chunk of a chat function; ``extra`` are further members, ``None`` without."""
-        cdef Buffer out = self.out
+        cdef Buffer out = scratch
         cdef bint first = True
         out.clear()
         out.put_bytes(self.head)
         lit(out, b',"content":[')
-        for block in blocks:
+        for block, fields in [
+            (block, None if type(block) is self.text_type else block.to_json()) for block in blocks
+        ]:
             if not first:
                 out.put_byte(b",")
             first = False
-            if type(block) is self.text_type:
+            if fields is None:
                 lit(out, b'{"type":"text","id":')
                 out.put_string(<str?>block.id)
                 lit(out, b',"text":')
                 out.put_string(<str?>block.text)
                 out.put_byte(b"}")
             else:
-                out.put_json(block.to_json())
+                out.put_json(fields)
         out.put_byte(b"]")
         return self.finish(extra)
 
+    def around_text(self, str block_id not None):
+        """What stands before and after the text in a chunk of a chat function that is one text."""
+        cdef Buffer out = scratch
+        out.clear()
+        out.put_bytes(self.head)
+        lit(out, b',"content":[{"type":"text","id":')
+        out.put_string(block_id)
+        lit(out, b',"text":')
+        return out.take(), b"}]}"
+
+    def around_raw(self):
+        """The same for a chunk of a json function."""
+        return self.head + b',"raw":', b"}"
+
     def raw(self, str delta not None, dict extra):
         """A chunk of a json function."""
-        cdef Buffer out = self.out
+        cdef Buffer out = scratch
         out.clear()
         out.put_bytes(self.head)
         lit(out, b',"raw":')
@@ -59,7 +77,7 @@ cdef class ChunkWriter:
         return self.finish(extra)
 
     cdef bytes finish(self, dict extra):
-        cdef Buffer out = self.out
+        cdef Buffer out = scratch
         if extra is not None:
             for name, value in extra.items():
                 out.put_byte(b",")
@@ -68,18 +86,3 @@ cdef class ChunkWriter:
                 out.put_json(value)
         out.put_byte(b"}")
         return out.take()
-
-
-def frames(list chunks not None):
-    """Each of ``chunks``, none of which has a line end, as an event of its own."""
-    cdef Buffer out = scratch
-    out.clear()
-    for chunk in chunks:
-        lit(out, b"data: ")
-        out.put_bytes(<bytes?>chunk)
-        lit(out, b"\n\n")
-    return out.take()
-
-
-# Nothing that runs while it is filled can come back here.
-cdef Buffer scratch = Buffer()

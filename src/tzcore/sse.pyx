@@ -19,15 +19,6 @@ cdef class SSEParser:
     skipped. The bytes may arrive in any pieces.
     """
 
-    cdef Py_ssize_t max_event_bytes
-    cdef bytearray tail        # the beginning of a line whose end has not arrived
-    cdef Py_ssize_t searched   # how far the tail has been searched for a line end
-    cdef bytes data            # the first data line of the current event
-    cdef list more             # its further data lines
-    cdef Py_ssize_t event_bytes
-    cdef bint skip_newline     # the last line ended in CR at the end of a piece
-    cdef bint started
-
     def __cinit__(self, Py_ssize_t max_event_bytes=33554432):
         if max_event_bytes < 1:
             raise ValueError("max_event_bytes must be at least 1")
@@ -36,6 +27,9 @@ cdef class SSEParser:
 
     def feed(self, bytes data not None):
         """The payloads of the events that ``data`` completes; ``ValueError`` if one is too long."""
+        return self.split(data)
+
+    cdef list split(self, bytes data):
         cdef list events = []
         cdef Py_ssize_t used
         if PyByteArray_GET_SIZE(self.tail) == 0:

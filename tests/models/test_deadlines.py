@@ -142,7 +142,7 @@ def test_a_stream_that_is_out_of_time_when_it_is_pushed() -> None:
 
     async def run() -> None:
         items = Kept()
-        items._deliver([ProviderChunk([], "{}")])
+        items._add(ProviderChunk([], "{}"))
         expired = ModelTimeout("m", "streaming_total", 1)
         bounded_items = BoundedItems(items, asyncio.get_running_loop().time() - 1, expired)
         assert await Collected().of(bounded_items) == [expired]

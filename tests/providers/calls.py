@@ -37,11 +37,14 @@ class Collected:
     """Takes the items of a stream as they are pushed."""
 
     def __init__(self) -> None:
-        self.reads: list[list[StreamItem]] = []
+        self.items: list[StreamItem] = []
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def take(self, items: list[StreamItem]) -> None:
-        self.reads.append(items)
+    def take(self, item: StreamItem) -> None:
+        self.items.append(item)
+
+    def flush(self) -> None:
+        return
 
     def end(self, fault: Exception | None) -> None:
         if fault is None:
@@ -56,7 +59,7 @@ class Collected:
             await self.over
         finally:
             items.close()
-        return [item for read in self.reads for item in read]
+        return self.items
 
 
 class Files:

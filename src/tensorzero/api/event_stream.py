@@ -9,54 +9,57 @@ from tensorzero.api.exchange import Exchange
 from tensorzero.api.face import ChunkWriter
 from tensorzero.api.route import CLIENT_LEFT
 from tensorzero.gateway.chunks import StreamEvent
+from tzcore.streams import FrameQueue
 
 log = logging.getLogger(__name__)
 
 HEADERS = b"cache-control: no-cache\r\n"
 COMMENT = b":\n\n"
-DONE = b"data: [DONE]\n\n"
+DONE = b"[DONE]"
 TICK_S = 0.25
 SILENT_TICKS = 60
 """After 15 s of silence a comment is sent."""
 
 
-class EventStream:
-    """Writes the events of one stream; those that come together in one piece. A client that leaves
-    is noted once: events go on to come, because the inference does."""
+class EventStream(FrameQueue):
+    """Writes the events of one stream. A client that leaves is noted once: events go on to come,
+    because the inference does."""
 
-    __slots__ = ("_exchange", "_left", "_silence", "_write", "spoke_at")
+    __slots__ = ("_silence", "_write", "around_text")
 
     def __init__(self, exchange: Exchange, write: ChunkWriter, silence: Silence) -> None:
-        self._exchange = exchange
+        super().__init__(exchange)
         self._write = write
         self._silence = silence
-        self._left = False
-        self.spoke_at = silence.now
+        self.around_text = write.around_text
         exchange.start_stream(200, b"text/event-stream", HEADERS)
         silence.watch(self)
 
-    def send(self, events: list[StreamEvent]) -> None:
-        """What came at once; at least one event."""
-        self.spoke_at = self._silence.now
-        if self._exchange.closed or not self._exchange.send(self._write(events)):
-            self._leave()
+    @property
+    def queue(self) -> FrameQueue:
+        """What holds the frames until a read is done."""
+        return self
+
+    def take(self, event: StreamEvent) -> None:
+        """The next event."""
+        if not self.left:
+            self.add(self._write(event))
 
     def comment(self) -> None:
         """Something that clients skip."""
-        self.spoke_at = self._silence.now
-        if not self._exchange.closed:
-            self._exchange.send(COMMENT)
+        self.silent = 0
+        if not self.exchange.closed:
+            self.exchange.send(COMMENT)
 
     def end(self) -> None:
         """Nothing more comes."""
         self._silence.forget(self)
-        self._exchange.send(DONE)
-        self._exchange.end()
+        self.add(DONE)
+        self.flush()
+        self.exchange.end()
 
-    def _leave(self) -> None:
-        if not self._left:
-            self._left = True
-            log.warning(CLIENT_LEFT)
+    def leave(self) -> None:
+        log.warning(CLIENT_LEFT)
 
 
 class Silence:
@@ -64,8 +67,6 @@ class Silence:
     them for dead. One timer looks after all streams; it rests while there are none."""
 
     def __init__(self) -> None:
-        self.now = 0
-        """Ticks of the timer."""
         self._streams: set[EventStream] = set()
         self._ticking = False
 
@@ -73,18 +74,17 @@ class Silence:
         self._streams.add(stream)
         if not self._ticking:
             self._ticking = True
-            asyncio.get_running_loop().call_later(TICK_S, self._look)
+            asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     def forget(self, stream: EventStream) -> None:
         self._streams.discard(stream)
 
-    def _look(self) -> None:
-        self.now += 1
-        latest = self.now - SILENT_TICKS
+    def _tick(self) -> None:
         for stream in self._streams:
-            if stream.spoke_at < latest:
+            stream.silent += 1
+            if stream.silent > SILENT_TICKS:
                 stream.comment()
         if self._streams:
-            asyncio.get_running_loop().call_later(TICK_S, self._look)
+            asyncio.get_running_loop().call_later(TICK_S, self._tick)
         else:
             self._ticking = False

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 from tensorzero.gateway.answer import Answer
@@ -14,9 +13,15 @@ from tensorzero.gateway.request import InferenceRequest
 from tensorzero.gateway.stream import InferenceStream
 from tensorzero.types.errors import GatewayError
 
-ChunkWriter = Callable[[list[StreamEvent]], bytes]
-"""The frames of events that came together. A writer may keep what an event needs to know of
-earlier ones."""
+
+class ChunkWriter(Protocol):
+    """Writes the chunks of one stream; may keep what a chunk needs to know of earlier ones."""
+
+    def __call__(self, event: StreamEvent) -> bytes:
+        """The JSON of one chunk."""
+
+    def around_text(self, block_id: str) -> tuple[bytes, bytes] | None:
+        """See ``StreamListener.around_text``."""
 
 
 class ErrorFace(Protocol):

@@ -131,9 +131,9 @@ class InferenceRoute(TaskRoute):
         write = self.face.chunks(opened, error_json=self.error_json)
         stream = EventStream(exchange, write, self.silence)
         try:
-            await opened.run(stream.send)
+            await opened.run(stream)
         except Exception:  # the status is sent: all that is left is an error frame
             log.exception("a stream failed unexpectedly")
-            stream.send([StreamError(InternalError(UNEXPECTED))])
+            stream.take(StreamError(InternalError(UNEXPECTED)))
         finally:
             stream.end()

@@ -18,7 +18,6 @@ from tensorzero.gateway.request import InferenceRequest, parse_inference_request
 from tensorzero.gateway.stream import InferenceStream
 from tensorzero.types.model import TextChunk
 from tzcore.chunks import ChunkWriter as WireChunks
-from tzcore.chunks import frames
 
 
 class NativeFace(NativeErrors):
@@ -44,10 +43,10 @@ class NativeChunks:
         self.error_json = error_json
         self.wants_raw_data = inference.request.wants_raw_data
 
-    def __call__(self, events: list[StreamEvent]) -> bytes:
-        return frames([self._chunk(event) for event in events])
+    def around_text(self, block_id: str) -> tuple[bytes, bytes]:
+        return self.writer.around_raw() if self.json else self.writer.around_text(block_id)
 
-    def _chunk(self, event: StreamEvent) -> bytes:
+    def __call__(self, event: StreamEvent) -> bytes:
         if isinstance(event, StreamError):
             return self._error(event)
         if isinstance(event, AnswerChunk):

@@ -143,6 +143,11 @@ class StreamMerger:
             block = self._blocks[key] = _Block(kind, block_id)
         return block
 
+    def texts(self, block_id: str) -> list[str]:
+        """The texts of a block so far, to be added to: what ``add`` does with a chunk that is one
+        text. Its event goes to ``events``."""
+        return self._block("text", "" if self.json else block_id).parts
+
     def output(self) -> list[OutputBlock]:
         """The merged blocks in order of first occurrence."""
         return [block.build() for block in self._blocks.values()]

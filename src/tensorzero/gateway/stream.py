@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from time import monotonic
+from typing import Protocol
 
 from tensorzero.functions.merge import StreamMerger
 from tensorzero.gateway.attempts import run_variants
@@ -26,12 +26,25 @@ from tensorzero.types.model import (
 )
 from tensorzero.types.usage import RawResponse, total_usage
 from tensorzero.variants.chat_completion import VariantStream
+from tzcore.streams import FrameQueue, TextLane
 from tzcore.task import Signal
 
 log = logging.getLogger(__name__)
 
-Send = Callable[[list[StreamEvent]], None]
-"""Takes what one read of the provider's stream gave."""
+
+class StreamListener(Protocol):
+    """Where the events of a stream go."""
+
+    @property
+    def queue(self) -> FrameQueue:
+        """What holds the frames of events until their read is done."""
+
+    def take(self, event: StreamEvent) -> None:
+        """The next event."""
+
+    def around_text(self, block_id: str) -> tuple[bytes, bytes] | None:
+        """What stands before and after a text in the chunk of an event that is one text of this
+        block (of a json function: any text); ``None`` while such a chunk says more."""
 
 
 class InferenceStream:
@@ -57,7 +70,7 @@ class InferenceStream:
         self.json = inference.function.type == "json"
         self._merger = StreamMerger(json=self.json)
         self._items = self._bounded(opened.stream.items, ends_at)
-        self._send: Send | None = None
+        self._listener: StreamListener | None = None
         self._over = Signal(asyncio.get_running_loop())
 
     def _bounded(self, items: Items, ends_at: float | None) -> Items:
@@ -67,60 +80,74 @@ class InferenceStream:
         expired = VariantTimeout(self.variant_name, "streaming_total", total)
         return BoundedItems(items, ends_at, expired)
 
-    async def run(self, send: Send) -> None:
-        """Give every event to ``send`` in order, errors in their places; the last one carries the
-        usage. Events are sent within the callback that brought them, this returns when the
-        inference is recorded and the last event sent. Raises what goes wrong in the gateway.
+    async def run(self, listener: StreamListener) -> None:
+        """Give every event to ``listener`` in order, errors in their places; the last one carries
+        the usage. Events are given within the callback that brought them, this returns when the
+        inference is recorded and the last event given. Raises what goes wrong in the gateway.
         """
-        self._send = send
+        self._listener = listener
         try:
-            events: list[StreamEvent] = []
             if self.inference.request.include_raw_response:
                 for failed in (self.failed_variants, self.opened.failed_raw):
                     if failed:
                         raw = [one.to_json() for one in failed]
-                        events.append(AnswerChunk([], raw_response=raw))
-            self._add(self.opened.stream.first, events)
-            if events:
-                send(events)
-            self._items.push(self)
+                        listener.take(AnswerChunk([], raw_response=raw))
+            self._give(self.opened.stream.first, listener)
+            listener.queue.flush()
+            self._items.push(self, self._lane(listener))
             fault = await self._over
             if fault is not None:
                 raise fault
-            send([await self._finish()])
+            listener.take(await self._finish())
         finally:
-            self._send = None
+            self._listener = None
             self._items.close()
+
+    def _lane(self, listener: StreamListener) -> TextLane | None:
+        """The short way of texts, where nothing is to be said beside them."""
+        if self.inference.request.wants_raw_data:
+            return None
+        merger = self._merger
+        return TextLane(
+            listener.queue,
+            merger.texts,
+            merger.events,
+            listener.around_text,
+            skips_empty=self.json,
+        )
 
     # --- called by the items
 
-    def take(self, items: list[StreamItem]) -> None:
+    def take(self, item: StreamItem) -> None:
         """See ``ItemReceiver``."""
-        send = self._send
+        listener = self._listener
+        if listener is None:
+            return
         try:
-            events: list[StreamEvent] = []
-            for item in items:
-                self._add(item, events)
-            if events and send is not None:
-                send(events)
+            self._give(item, listener)
         except Exception as fault:  # ours: ``run`` raises it
             self._items.close()
             self.end(fault)
+
+    def flush(self) -> None:
+        """See ``ItemReceiver``."""
+        if self._listener is not None:
+            self._listener.queue.flush()
 
     def end(self, fault: Exception | None) -> None:
         """See ``ItemReceiver``."""
         if not self._over.done():
             self._over.set_result_now(fault)
 
-    def _add(self, item: StreamItem, events: list[StreamEvent]) -> None:
-        """Take an item in; what of it goes to the caller is added to ``events``."""
+    def _give(self, item: StreamItem, listener: StreamListener) -> None:
+        """Take an item in, and pass on what of it goes to the caller."""
         if isinstance(item, ProviderChunk):
             chunk = self._chunk(item, self._merger.add(item))
             if chunk is not None:
-                events.append(chunk)
+                listener.take(chunk)
         else:
             log.error("error in a stream: %s", item)
-            events.append(self._error(item))
+            listener.take(self._error(item))
 
     def _chunk(self, item: ProviderChunk, delta: str | None) -> AnswerChunk | None:
         """What of a provider's chunk goes to the caller; ``None``: nothing."""

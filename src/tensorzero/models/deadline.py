@@ -9,6 +9,7 @@ from typing import TypeVar
 from tensorzero.config.timeouts import TimeoutsConfig
 from tensorzero.providers.items import ItemReceiver, Items
 from tensorzero.types.errors import TimeoutExceeded
+from tzcore.streams import TextLane
 
 T = TypeVar("T")
 
@@ -66,16 +67,16 @@ class BoundedItems:
         self._timer: asyncio.TimerHandle | None = None
         self._receiver: ItemReceiver | None = None
 
-    def push(self, receiver: ItemReceiver) -> None:
+    def push(self, receiver: ItemReceiver, lane: TextLane | None = None) -> None:
         """See ``ItemStream.push``."""
         loop = asyncio.get_running_loop()
         self._receiver = receiver
-        self.take = receiver.take  # an item costs nothing here
+        self.take, self.flush = receiver.take, receiver.flush  # an item costs nothing here
         if loop.time() >= self._ends_at:
             self._expire()
         else:
             self._timer = loop.call_at(self._ends_at, self._expire)
-            self._items.push(self)
+            self._items.push(self, lane)
 
     def end(self, fault: Exception | None) -> None:
         """The items have ended in time."""
@@ -92,7 +93,8 @@ class BoundedItems:
         self._items.close()
         receiver = self._disarmed()
         if receiver is not None:
-            receiver.take([self._expired])
+            receiver.take(self._expired)
+            receiver.flush()
             receiver.end(None)
 
     def _disarmed(self) -> ItemReceiver | None:

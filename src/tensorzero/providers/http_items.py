@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from tensorzero.providers.base import Splitter
 from tensorzero.providers.failures import UNREADABLE, Failures
-from tensorzero.providers.items import ItemStream, StreamItem
+from tensorzero.providers.items import ItemReceiver, ItemStream
 from tensorzero.providers.reader import StreamReader
 from tzcore.client import ClientError, ResponseStream, Target
 from tzcore.clock import OutboundClock
+from tzcore.streams import EventPump, TextLane
 
 
 class HttpItems(ItemStream):
-    """Reads one answer as its bytes arrive (``ResponseStream.push``)."""
+    """Reads one answer as its bytes arrive; texts by the short way once there is one."""
 
     def __init__(
         self,
@@ -33,71 +32,75 @@ class HttpItems(ItemStream):
         self._raw_request = raw_request
         self._target = target
         self._clock = clock
-        response.push(self)
+        self._pump = EventPump(self, splitter, reader.read_text)
+        response.push(self._pump)
 
-    def feed(self, data: bytes) -> None:
-        """Bytes have arrived."""
-        items: list[StreamItem] = []
-        try:
-            complete = self._read(self._splitter.feed(data), items)
-        except ValueError as error:
-            items.append(self._broken(error))
-            complete = True
-        except Exception as fault:  # ours: whoever reads the stream says so
-            self._finish(items, fault)
-            return
-        if complete:
-            self._response.finish()
-            self._finish(items)
-        elif items:
-            self._deliver(items)
+    def push(self, receiver: ItemReceiver, lane: TextLane | None = None) -> None:
+        super().push(receiver)
+        if lane is not None and not self._ended:
+            self._pump.by(lane)
 
-    def ended(self, error: ClientError | None) -> None:
-        """The answer is complete, or lost."""
-        items: list[StreamItem] = []
-        try:
-            if error is not None:
-                raise error
-            if not self._read(self._splitter.close(), items):
-                self._reader.finish()
-        except (ClientError, ValueError) as broken:
-            items.append(self._broken(broken))
-        except Exception as fault:  # ours
-            self._finish(items, fault)
-            return
-        self._finish(items)
+    # --- called by the pump
 
-    def _read(self, events: Iterable[bytes], items: list[StreamItem]) -> bool:
-        """Whether one of the events says that the stream is complete."""
+    def event(self, event: bytes) -> bool:
+        """The next event; whether none that follows counts."""
         reader = self._reader
-        for event in events:
-            if reader.ends(event):
-                return True
-            if not event:
-                continue
+        if reader.ends(event):
+            return self._complete()
+        if event:
             try:
                 item = reader.chunk(event)
             except UNREADABLE as error:
-                items.append(
+                self._add(
                     self._failures.bad_event(
                         error, event, self._response, self._raw_request, self._target
                     )
                 )
+            except Exception as fault:  # ours: whoever reads the stream says so
+                self._flush()
+                self._end(fault)
+                return True
             else:
                 if item is not None:
-                    items.append(item)
+                    self._add(item)
             if reader.done:
-                return True
-        return False
+                return self._complete()
+        return self._ended
 
-    def _broken(self, error: Exception) -> StreamItem:
-        return self._failures.broken(error, self._response, self._raw_request, self._target)
+    def flush(self) -> None:
+        """All events of a read have been given."""
+        self._flush()
 
-    def _finish(self, items: list[StreamItem], fault: Exception | None = None) -> None:
-        if items:
-            self._deliver(items)
-        self._end(fault)
+    def broken(self, error: Exception) -> None:
+        """The stream breaks off here."""
+        self._add(self._failures.broken(error, self._response, self._raw_request, self._target))
+        self._flush()
+        self._end()
+
+    def ended(self, error: ClientError | None) -> None:
+        """The answer is complete, or lost."""
+        if error is not None:
+            self.broken(error)
+            return
+        try:
+            for event in self._splitter.close():
+                if self.event(event):
+                    return
+            self._reader.finish()
+        except ValueError as broken:
+            self.broken(broken)
+        else:
+            self._flush()
+            self._end()
+
+    def _complete(self) -> bool:
+        self._flush()
+        if not self._ended:
+            self._response.finish()
+            self._end()
+        return True
 
     def _release(self) -> None:
+        self._pump.close()
         self._clock.leave()
         self._response.close()

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from tensorzero.types.errors import GatewayError
 from tensorzero.types.model import ProviderChunk
+from tzcore.streams import TextLane
 from tzcore.task import Signal
 
 StreamItem = ProviderChunk | GatewayError
@@ -15,10 +16,13 @@ StreamItem = ProviderChunk | GatewayError
 
 
 class ItemReceiver(Protocol):
-    """What the items of a stream are pushed to."""
+    """What the items of a stream are pushed to. Its methods must not raise."""
 
-    def take(self, items: list[StreamItem]) -> None:
-        """What has come in one read, at least one item; must not raise."""
+    def take(self, item: StreamItem) -> None:
+        """The next item."""
+
+    def flush(self) -> None:
+        """All that one read has brought has been taken."""
 
     def end(self, fault: Exception | None) -> None:
         """Nothing more comes. ``fault``: what went wrong in the gateway itself."""
@@ -27,7 +31,7 @@ class ItemReceiver(Protocol):
 class Items(Protocol):
     """What is left of a stream: see ``ItemStream``."""
 
-    def push(self, receiver: ItemReceiver) -> None: ...
+    def push(self, receiver: ItemReceiver, lane: TextLane | None = None) -> None: ...
     def close(self) -> None: ...
 
 
@@ -60,12 +64,15 @@ class ItemStream(ABC):
             raise self._fault
         return None
 
-    def push(self, receiver: ItemReceiver) -> None:
-        """Give what comes to ``receiver``; what is there already before this returns."""
+    def push(self, receiver: ItemReceiver, lane: TextLane | None = None) -> None:
+        """Give what comes to ``receiver``; what is there already before this returns. Texts that
+        come later may go by ``lane`` instead."""
         self._receiver = receiver
         if self._items:
             items, self._items = self._items, []
-            receiver.take(items)
+            for item in items:
+                receiver.take(item)
+            receiver.flush()
         if self._ended:
             self._leave()
 
@@ -80,17 +87,22 @@ class ItemStream(ABC):
     def _release(self) -> None:
         """The stream is over, or was given up: let go of what it is read from."""
 
-    def _deliver(self, items: list[StreamItem]) -> None:
-        """Items have come: to be called as the last act of a callback, or before ``_end``."""
-        receiver = self._receiver
-        if receiver is not None:
-            receiver.take(items)
+    def _add(self, item: StreamItem) -> None:
+        """An item has come."""
+        if self._receiver is not None:
+            self._receiver.take(item)
         else:
-            self._items += items
+            self._items.append(item)
+
+    def _flush(self) -> None:
+        """A read is done: to be called as the last act of a callback, or before ``_end``."""
+        if self._receiver is not None:
+            self._receiver.flush()
+        else:
             self._wake()
 
     def _end(self, fault: Exception | None = None) -> None:
-        """The last item has been delivered."""
+        """Nothing more comes."""
         if not self._ended:
             self._ended = True
             self._fault = fault

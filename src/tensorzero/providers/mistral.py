@@ -62,7 +62,7 @@ class MistralReader(ChatCompletionsReader):
         super().__init__(answers, model_inference_id)
         self._names: dict[str, str | None] = {}
 
-    def text(self, text: Any, content: list[ChunkBlock]) -> None:
+    def add_text(self, text: Any, content: list[ChunkBlock]) -> None:
         for thinks, piece in read_content(text):
             if thinks:
                 thought_type = self.answers.thought_type

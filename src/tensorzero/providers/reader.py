@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
-from tensorzero.types.model import ProviderChunk
+from tensorzero.types.model import ProviderChunk, TextChunk
+
+TextReading = Callable[[bytes], TextChunk | None] | None
 
 
 class StreamReader(ABC):
@@ -12,6 +15,9 @@ class StreamReader(ABC):
 
     done = False
     """Set by ``chunk`` when the event that it read was the last one."""
+    read_text: TextReading = None
+    """Reads the events that are one piece of text and nothing else, as ``chunk`` would once the
+    first chunk is there; ``None`` of any other. Where a type has no such reading: ``None``."""
 
     @abstractmethod
     def chunk(self, event: bytes) -> ProviderChunk | None:

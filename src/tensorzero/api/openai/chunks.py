@@ -13,7 +13,6 @@ from tensorzero.api.openai.request import ChatCompletionRequest
 from tensorzero.gateway.chunks import AnswerChunk, LastChunk, StreamError, StreamEvent
 from tensorzero.gateway.stream import InferenceStream
 from tensorzero.types.model import ChunkBlock, TextChunk, ToolCallChunk
-from tzcore.chunks import frames
 
 
 class ChatCompletionChunks:
@@ -28,7 +27,6 @@ class ChatCompletionChunks:
         self.error_json = error_json
         self.include_usage = request.include_usage
         self.wants_raw_data = request.wants_raw_data
-        self._may_be_plain = not self.json and not self.wants_raw_data
         self._first = True
         ids = {"id": inference.id, "episode_id": inference.episode_id}
         self._head = orjson.dumps(ids)[:-1] + b',"choices":[{"index":0,"finish_reason":'
@@ -40,27 +38,22 @@ class ChatCompletionChunks:
             "object": "chat.completion.chunk",
         }
         self._tail = b"}]," + orjson.dumps(constant)[1:-1] + b',"usage":'
-        # Around the text of a chunk that is nothing but text: most are.
-        self._before_text = self._head + b'null,"logprobs":null,"delta":{"content":'
-        self._after_text = b"}" + self._tail + b"null}"
-        self._text_id: str | None = None
         # Positions: of tool calls among themselves, of thoughts and unknown blocks among all.
         self._calls: dict[str, int] = {}
         self._blocks: dict[tuple[type[ChunkBlock], str], int] = {}
 
-    def __call__(self, events: list[StreamEvent]) -> bytes:
-        return frames([self._event(event) for event in events])
+    def around_text(self, block_id: str) -> tuple[bytes, bytes] | None:
+        if self._first:
+            return None  # the first chunk names the role
+        if not self.json:
+            self._position(TextChunk(block_id, ""))
+        return (
+            self._head + b'null,"logprobs":null,"delta":{"content":',
+            b"}" + self._tail + b"null}",
+        )
 
-    def _event(self, event: StreamEvent) -> bytes:
+    def __call__(self, event: StreamEvent) -> bytes:
         if isinstance(event, AnswerChunk):
-            content = event.content
-            if self._may_be_plain and not self._first and len(content) == 1:
-                block = content[0]
-                if type(block) is TextChunk:
-                    if block.id != self._text_id:
-                        self._text_id = block.id
-                        self._position(block)
-                    return self._before_text + orjson.dumps(block.text) + self._after_text
             delta = self._delta()
             if self.json:
                 delta["content"] = event.raw

@@ -9,6 +9,8 @@ from msgspec.json import Decoder
 
 from tensorzero.providers.chat_completions.answers import PlainMessage
 from tensorzero.providers.commonest import OTHER_FORM
+from tensorzero.types.model import TextChunk
+from tzcore.streams import TextAt
 
 
 class _Choice(Struct, gc=False):
@@ -21,12 +23,11 @@ class _Event(Struct, gc=False):
     usage: None = None
 
 
-_decode = Decoder(_Event).decode
-
-
-def read_text_delta(event: bytes) -> str | None:
-    """The text, ``None`` for an event of any other form."""
-    try:
-        return _decode(event).choices[0].delta.content
-    except OTHER_FORM:
-        return None
+read_text_delta = TextAt(
+    Decoder(_Event).decode,
+    OTHER_FORM,
+    ("choices", 0, "delta", "content"),
+    TextChunk,
+    "0",
+)
+"""The text, ``None`` for an event of any other form."""

@@ -15,7 +15,7 @@ from tensorzero.providers.chat_completions.answers import (
 )
 from tensorzero.providers.chat_completions.deltas import read_text_delta
 from tensorzero.providers.chat_completions.figures import read_finish_reason
-from tensorzero.providers.reader import StreamReader
+from tensorzero.providers.reader import StreamReader, TextReading
 from tensorzero.types import json_text
 from tensorzero.types.model import (
     ChunkBlock,
@@ -31,6 +31,7 @@ class ChatCompletionsReader(StreamReader):
     """Reads one stream. ``answers`` knows what usage and finish reasons mean."""
 
     thought_id = "1"
+    read_text: TextReading = read_text_delta
 
     def __init__(self, answers: AnswerReader, model_inference_id: str) -> None:
         self.answers = answers
@@ -41,7 +42,7 @@ class ChatCompletionsReader(StreamReader):
         text = read_text_delta(event)
         if text is None:
             return self.any_chunk(event)
-        return ProviderChunk([TextChunk("0", text)], event.decode("utf-8", "replace"))
+        return ProviderChunk([text], event.decode("utf-8", "replace"))
 
     def any_chunk(self, event: bytes) -> ProviderChunk:
         """An event of any form; raises like ``chunk``."""
@@ -80,7 +81,7 @@ class ChatCompletionsReader(StreamReader):
         self.thoughts(delta, content)
         text = delta.get("content")
         if text is not None:
-            self.text(text, content)
+            self.add_text(text, content)
         calls = delta.get("tool_calls")
         if calls:
             content.extend(self.tool_call(call) for call in as_list(calls, "tool_calls"))
@@ -93,7 +94,7 @@ class ChatCompletionsReader(StreamReader):
             thought_type = self.answers.thought_type
             content.append(ThoughtChunk(self.thought_id, reasoning, provider_type=thought_type))
 
-    def text(self, text: Any, content: list[ChunkBlock]) -> None:
+    def add_text(self, text: Any, content: list[ChunkBlock]) -> None:
         content.append(TextChunk("0", as_string(text, "content")))
 
     def tool_call(self, call: Any) -> ToolCallChunk:

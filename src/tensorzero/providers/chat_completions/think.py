@@ -63,6 +63,7 @@ class ThinkReader(ChatCompletionsReader):
     a reasoning field is block ``3``."""
 
     thought_id = "3"
+    read_text = None  # a text may be a thought, or the beginning of one
 
     def __init__(self, answers: AnswerReader, model_inference_id: str) -> None:
         super().__init__(answers, model_inference_id)
@@ -75,7 +76,7 @@ class ThinkReader(ChatCompletionsReader):
         if text is None:
             return self.any_chunk(event)
         content: list[ChunkBlock] = []
-        self.text(text, content)
+        self.add_text(text.text, content)
         return ProviderChunk(content, event.decode("utf-8", "replace"))
 
     def any_chunk(self, event: bytes) -> ProviderChunk:
@@ -93,7 +94,7 @@ class ThinkReader(ChatCompletionsReader):
             if isinstance(block, ThoughtChunk):
                 block.extra_data = dict(FIELD)
 
-    def text(self, text: Any, content: list[ChunkBlock]) -> None:
+    def add_text(self, text: Any, content: list[ChunkBlock]) -> None:
         text = as_string(text, "content")
         if not self._held and "<" not in text:
             content.append(self._block(text))

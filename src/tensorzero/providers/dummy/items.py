@@ -24,15 +24,13 @@ class DummyItems(ItemStream):
         if self._timer is not None:
             self._timer = None
             self._clock.leave()
-        items: list[StreamItem] = []
         for step in self._script:
             if isinstance(step, float):
                 self._clock.enter()
                 self._timer = asyncio.get_running_loop().call_later(step, self._go_on)
                 break
-            items.append(step)
-        if items:
-            self._deliver(items)
+            self._add(step)
+        self._flush()
         if self._timer is None:
             self._end()
 

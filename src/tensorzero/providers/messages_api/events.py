@@ -55,6 +55,8 @@ class MessagesReader(StreamReader):
     """Reads one stream. ``prefilled``: the first chunk gets the brace with which the answer was
     begun for the model. ``shows_discarded``: the log shows the data of what is left out."""
 
+    read_text = staticmethod(read_text_delta)
+
     def __init__(
         self,
         attempt: Attempt,

@@ -43,6 +43,8 @@ CALLS = ("function_call", "custom_tool_call")
 class ResponsesReader(StreamReader):
     """Reads one stream. Calls go by ``call_id``, as in complete answers; events name the item."""
 
+    read_text = staticmethod(read_text_delta)
+
     def __init__(self, attempt: Attempt, discards_unknown: bool) -> None:
         self.attempt = attempt
         self.discards_unknown = discards_unknown

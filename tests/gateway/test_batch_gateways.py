@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -67,12 +70,51 @@ def gateways(
     assert stopped == [0, 0]
 
 
-def start(gateway: Gateway, function: str) -> Any:
-    inputs = [{"messages": [{"role": "user", "content": str(n)}]} for n in range(INPUTS)]
-    body = {"function_name": function, "inputs": inputs, "tags": [{"k": "v"}] * INPUTS}
+def start(gateway: Gateway, function: str, count: int = INPUTS) -> Any:
+    inputs = [{"messages": [{"role": "user", "content": str(n)}]} for n in range(count)]
+    body = {"function_name": function, "inputs": inputs, "tags": [{"k": "v"}] * count}
     result = httpx.post(f"{gateway.url}/batch_inference", json=body, timeout=60)
     assert result.status_code == 200, result.text
     return result.json()
+
+
+def poll(gateway: Gateway, batch: str) -> Any:
+    return httpx.get(f"{gateway.url}/batch_inference/{batch}", timeout=60).json()
+
+
+def check_rows(server: ClickHouse, batch: str, table: str, count: int) -> None:
+    """Every result is in every table and view's target once, and the batch completed once."""
+    of_batch = f"(SELECT * FROM BatchModelInference WHERE batch_id = '{batch}')"
+    ids_of = f"IN (SELECT inference_id FROM {of_batch})"
+    for name, column in (
+        (table, "id"),
+        ("ModelInference", "inference_id"),
+        ("InferenceById", "uint_to_uuid(id_uint)"),
+        ("InferenceByEpisodeId", "uint_to_uuid(id_uint)"),
+        ("InferenceTag", "inference_id"),
+        ("TagInference", "inference_id"),
+    ):
+        found = server.count(f"SELECT count() FROM {name} WHERE {column} {ids_of}")
+        assert (name, found) == (name, count)
+    episodes = server.count(
+        "SELECT sum(length(ids)) FROM (SELECT groupArrayMerge(inference_ids) AS ids FROM "
+        "EpisodeById WHERE uint_to_uuid(episode_id_uint) IN "
+        f"(SELECT episode_id FROM {of_batch}) GROUP BY episode_id_uint)"
+    )
+    assert episodes == count
+    final = f"SELECT count() FROM BatchRequest WHERE batch_id = '{batch}' AND status"
+    assert server.count(f"{final} = 'completed'") == 1
+
+
+def counted(server: ClickHouse, function: str) -> list[int]:
+    """Inferences in the statistics. These hold no ids: a row counted twice would stay so."""
+    return [
+        server.count(f"SELECT countMerge(count) FROM {table} WHERE {key}")
+        for table, key in (
+            ("VariantStatistics", f"function_name = '{function}'"),
+            ("ModelProviderStatistics", f"model_name = '{MODELS[function]}'"),
+        )
+    ]
 
 
 def test_polls_of_two_gateways_record_once(server: ClickHouse, gateways: list[Gateway]) -> None:
@@ -83,41 +125,54 @@ def test_polls_of_two_gateways_record_once(server: ClickHouse, gateways: list[Ga
             batch = started["batch_id"]
             barrier = threading.Barrier(4)
 
-            def poll(client: int, batch: str = batch, barrier: threading.Barrier = barrier) -> Any:
+            def one(client: int, batch: str = batch, barrier: threading.Barrier = barrier) -> Any:
                 barrier.wait()
-                url = f"{gateways[client % 2].url}/batch_inference/{batch}"
-                return httpx.get(url, timeout=60).json()
+                return poll(gateways[client % 2], batch)
 
-            for answer in pool.map(poll, range(4)):
+            for answer in pool.map(one, range(4)):
                 assert answer["status"] == "completed", answer
                 ids = [item["inference_id"] for item in answer["inferences"]]
                 assert ids == started["inference_ids"]
                 assert {item["usage"]["input_tokens"] for item in answer["inferences"]} == {1}
-            of_batch = f"(SELECT * FROM BatchModelInference WHERE batch_id = '{batch}')"
-            ids_of = f"IN (SELECT inference_id FROM {of_batch})"
             table = {"echo": "ChatInference", "extract": "JsonInference"}[function]
-            for name, column in (
-                (table, "id"),
-                ("ModelInference", "inference_id"),
-                ("InferenceById", "uint_to_uuid(id_uint)"),
-                ("InferenceByEpisodeId", "uint_to_uuid(id_uint)"),
-                ("InferenceTag", "inference_id"),
-                ("TagInference", "inference_id"),
-            ):
-                found = server.count(f"SELECT count() FROM {name} WHERE {column} {ids_of}")
-                assert (name, found) == (name, INPUTS)
-            episodes = server.count(
-                "SELECT sum(length(ids)) FROM (SELECT groupArrayMerge(inference_ids) AS ids FROM "
-                "EpisodeById WHERE uint_to_uuid(episode_id_uint) IN "
-                f"(SELECT episode_id FROM {of_batch}) GROUP BY episode_id_uint)"
-            )
-            assert episodes == INPUTS
-            final = f"SELECT count() FROM BatchRequest WHERE batch_id = '{batch}' AND status"
-            assert server.count(f"{final} = 'completed'") == 1
-            # Statistics hold no ids: a row that was counted twice would stay so.
-            for name, key in (
-                ("VariantStatistics", f"function_name = '{function}'"),
-                ("ModelProviderStatistics", f"model_name = '{MODELS[function]}'"),
-            ):
-                counted = server.count(f"SELECT countMerge(count) FROM {name} WHERE {key}")
-                assert (name, counted) == (name, INPUTS * (number // 2 + 1))
+            check_rows(server, batch, table, INPUTS)
+            assert counted(server, function) == [INPUTS * (number // 2 + 1)] * 2
+
+
+def holds(spool: Path, needle: bytes) -> bool:
+    for file in spool.rglob("*.seg"):
+        with contextlib.suppress(FileNotFoundError):  # shipped meanwhile
+            if needle in file.read_bytes():
+                return True
+    return False
+
+
+def test_one_is_killed_while_both_record(server: ClickHouse, gateways: list[Gateway]) -> None:
+    """What its spool holds reaches the database after the other one's."""
+    count = 1100
+    before = counted(server, "echo")
+    first, second = gateways
+    started = start(second, "echo", count)
+    batch = started["batch_id"]
+    with ThreadPoolExecutor(2) as pool:
+        left = pool.submit(poll, first, batch)
+        right = pool.submit(poll, second, batch)
+        ends = time.monotonic() + 60
+        while not holds(first.data_dir / "spool", f" {batch}:".encode()):
+            assert time.monotonic() < ends
+        first.kill_all()
+        with contextlib.suppress(httpx.HTTPError):
+            left.result()
+        answer = right.result()
+    assert [item["inference_id"] for item in answer["inferences"]] == started["inference_ids"]
+    first.start()
+    marker = first.post({"function_name": "extract", "input": {"messages": []}}).json()
+    ends = time.monotonic() + 60
+    while not server.count(
+        f"SELECT count() FROM JsonInference WHERE id = '{marker['inference_id']}'"
+    ):
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+    assert poll(first, batch) == answer
+    check_rows(server, batch, "ChatInference", count)
+    assert counted(server, "echo") == [one + count for one in before]

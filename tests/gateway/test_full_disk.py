@@ -57,6 +57,20 @@ def health(gateway: Gateway) -> int:
     return httpx.get(f"{gateway.url}/health", timeout=10).status_code
 
 
+BATCH = {"inputs": [{"messages": []}]}
+
+
+def batch(gateway: Gateway, function: str) -> str:
+    body = BATCH | {"function_name": function, "variant_name": "v"}
+    answer = httpx.post(f"{gateway.url}/batch_inference", json=body, timeout=30)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["batch_id"])
+
+
+def poll(gateway: Gateway, batch_id: str) -> httpx.Response:
+    return httpx.get(f"{gateway.url}/batch_inference/{batch_id}", timeout=60)
+
+
 def ids_in(gateway: Gateway, column: str, table: str) -> list[str]:
     """One column of a table, over the database's own interface."""
     database = read_connection(gateway.data_dir)
@@ -93,6 +107,11 @@ def test_unset_it_answers_counts_logs_and_health_is_503(
     ids = [send(gateway, 10).json()["inference_id"]]
     assert recorded(gateway, *ids) == ids
     assert health(gateway) == 200
+    done = batch(gateway, "typed")
+    while poll(gateway, done).json() == {"status": "pending"}:
+        time.sleep(0.05)
+    assert poll(gateway, done).json()["status"] == "completed"
+    pending = batch(gateway, "typed")
     ballast = fill(small_disk)
     answered = []
     for _ in range(20):
@@ -104,11 +123,19 @@ def test_unset_it_answers_counts_logs_and_health_is_503(
     counts = re.findall(r"an inference is not recorded \((\d+) so far\)", text)
     assert counts[0] == "1"
     assert "merges of the embedded database stop" in text
+    called = len(provider.requests)
+    refused = httpx.post(f"{gateway.url}/batch_inference", json=BATCH | {"function_name": "chat"})
+    # Nobody could ever ask for what the provider would be paid for.
+    assert (refused.status_code, len(provider.requests)) == (503, called)
+    assert "Recording is required, and there is no room for it" in refused.json()["error"]
+    assert poll(gateway, pending).status_code == 503
+    assert poll(gateway, done).json()["status"] == "completed"
     ballast.unlink()
     # What the segment had room for is there, in order and once; the rest is counted as lost.
     time.sleep(0.1)
     late = send(gateway, 10).json()["inference_id"]
-    kept = recorded(gateway, late)
+    of_batch = {item["inference_id"] for item in poll(gateway, done).json()["inferences"]}
+    kept = [one for one in recorded(gateway, late) if one not in of_batch]
     assert set(kept) <= {*ids, *answered, late}
     dropped = len(ids) + len(answered) + 1 - len(kept)
     assert 0 < dropped < 20

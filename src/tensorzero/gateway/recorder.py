@@ -23,8 +23,9 @@ class FoundRow:
 class Recorder(Protocol):
     """Takes the rows of finished inferences, and of feedback on them."""
 
-    def check(self) -> None:
-        """Raise ``ObservabilityUnavailable`` when recording is required and cannot take more."""
+    def check(self, *, always: bool = False) -> None:
+        """Raise ``ObservabilityUnavailable`` when recording is required (``always``: or not) and
+        cannot take more."""
 
     def append(self, rows: Rows) -> object | None:
         """Write the rows durably (against the death of this process); returns their position,
@@ -58,7 +59,7 @@ class Recorder(Protocol):
 class NullRecorder:
     """Recording is off."""
 
-    def check(self) -> None:
+    def check(self, *, always: bool = False) -> None:
         return
 
     def append(self, rows: Rows) -> object | None:

@@ -199,8 +199,8 @@ class SpoolRecorder:
         self._append = writer.append
         self.remember = self.memory.add
 
-    def check(self) -> None:
-        self._check(self.writer.reserve)
+    def check(self, *, always: bool = False) -> None:
+        self._check(self.writer.reserve, always=always)
 
     def append(self, rows: Rows) -> object | None:
         try:
@@ -280,8 +280,8 @@ class SpoolRecorder:
         if self.feedback is not None:
             self.feedback.close()
 
-    def _check(self, reserve: Callable[[], None]) -> None:
-        if not self.required:
+    def _check(self, reserve: Callable[[], None], *, always: bool = False) -> None:
+        if not (self.required or always):
             return
         try:
             reserve()
@@ -289,9 +289,9 @@ class SpoolRecorder:
             if not self.full:
                 log.error("requests are refused, because they cannot be recorded: %s", error)
             self.full = True
+            why = " (`gateway.observability.enabled = true`)" if self.required else ""
             raise ObservabilityUnavailable(
-                f"Recording is required (`gateway.observability.enabled = true`), and there is no "
-                f"room for it: {error}"
+                f"Recording is required{why}, and there is no room for it: {error}"
             ) from None
         self.full = False
 

@@ -58,6 +58,7 @@ async def poll(batch_id: str, inference_id: str | None, services: Services) -> d
         async with file_lock(services.lock_dir, batch_id):
             batch = await find_batch(batch_id, inference_id, services)
             if batch.status == "pending":
+                services.recorder.check(always=True)
                 batch.status = await _ask(batch, services)
     if batch.status != "completed":
         return {"status": batch.status}

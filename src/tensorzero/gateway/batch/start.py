@@ -67,6 +67,8 @@ async def start(body: bytes, services: Services) -> dict[str, Any]:
     """Start a batch and record it; answers its id and those of its inferences."""
     request = parse_batch_request(body)
     require_recording(services)
+    # Without room for its rows, a provider would work for nobody.
+    services.recorder.check(always=True)
     inferences = await _prepare(request, services)
     variant_name, batch, items = await _start(request, inferences, services)
     batch_id = uuid7()
@@ -85,7 +87,6 @@ def require_recording(services: Services) -> None:
             "Batch inference requires observability to be enabled "
             "(`gateway.observability.enabled` must not be `false`)."
         )
-    services.recorder.check()
 
 
 async def _prepare(request: BatchRequest, services: Services) -> list[Inference]:

@@ -21,6 +21,8 @@ class _Owner(Protocol):
     def broken(self, error: ValueError) -> None:
         """The splitter has raised this, after the events that were handed on."""
     def ended(self, error: ClientError | None) -> None: ...
+    def failed(self, fault: Exception) -> None:
+        """Something raised what it must not."""
 
 class FrameQueue:
     """The frames of one answer that are not sent yet; they are sent as one piece."""

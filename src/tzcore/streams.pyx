@@ -151,6 +151,14 @@ cdef class EventPump:
 
     def feed(self, bytes data not None):
         """Bytes have arrived."""
+        try:
+            self.read(data)
+        except Exception as error:
+            if self.owner is None:
+                raise
+            self.owner.failed(error)
+
+    cdef int read(self, bytes data) except -1:
         cdef list events
         cdef bint general = False
         cdef TextLane lane = self.lane
@@ -175,7 +183,7 @@ cdef class EventPump:
                     continue
             general = True
             if self.owner is None or self.owner.event(event):
-                return
+                return 0
         if fault is not None and self.owner is not None:
             self.owner.broken(fault)
         elif general:
@@ -183,6 +191,7 @@ cdef class EventPump:
                 self.owner.flush()
         elif lane is not None:
             lane.queue.send()
+        return 0
 
     def ended(self, error):
         """The answer is complete, or lost."""

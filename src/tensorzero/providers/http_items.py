@@ -56,10 +56,6 @@ class HttpItems(ItemStream):
                         error, event, self._response, self._raw_request, self._target
                     )
                 )
-            except Exception as fault:  # ours: whoever reads the stream says so
-                self._flush()
-                self._end(fault)
-                return True
             else:
                 if item is not None:
                     self._add(item)
@@ -89,9 +85,15 @@ class HttpItems(ItemStream):
             self._reader.finish()
         except ValueError as broken:
             self.broken(broken)
+        except Exception as fault:
+            self.failed(fault)
         else:
             self._flush()
             self._end()
+
+    def failed(self, fault: Exception) -> None:
+        """A fault of ours: whoever reads the stream says so."""
+        self._end(fault)
 
     def _complete(self) -> bool:
         self._flush()

@@ -71,6 +71,13 @@ def test_a_stream_and_its_row(scripted: Api, upstream: Upstream) -> None:
     assert row["raw_request"].encode() == upstream.seen[-1].body
 
 
+def test_a_first_read_with_nothing_to_show(scripted: Api, upstream: Upstream) -> None:
+    head, first, *others = frames(*made(*EVENTS))
+    upstream.say([head, first, 0.3, *others], model="")
+    chunks = scripted.stream(model_name="claude")
+    assert "".join(block["text"] for chunk in chunks for block in chunk["content"]) == "Hello"
+
+
 def test_an_exception_first_is_answered_by_the_next_provider(
     scripted: Api, upstream: Upstream
 ) -> None:

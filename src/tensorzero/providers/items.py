@@ -98,7 +98,7 @@ class ItemStream(ABC):
         """A read is done: to be called as the last act of a callback, or before ``_end``."""
         if self._receiver is not None:
             self._receiver.flush()
-        else:
+        elif self._items:  # a read may have brought nothing to show
             self._wake()
 
     def _end(self, fault: Exception | None = None) -> None:

@@ -186,7 +186,7 @@ def test_questions(make: Make, root: Path, socket: str) -> None:
         rows = inference("f")
         id_ = orjson.loads(rows[0][1])["id"]
         find = worker.recorder.find_waiting
-        assert await find("inference", [id_]) == ({}, False)  # not connected: nobody is asked
+        assert await find("inference", [id_]) == ({}, True)  # asked as soon as there is a link
         await until(lambda: worker.link._transport is not None)
         worker.recorder.append(rows)
         assert await find("inference", [id_, "0" * 36]) == ({id_: None}, True)

@@ -54,8 +54,7 @@ cdef class Outbox:
                 transport = transports[at]
                 if not transport.is_closing():
                     transport.write(pieces[at])
-            except Exception:
-                # One connection in trouble must not lose what others have to send.
+            except Exception:  # whatever it is: it must not lose what others have to send
                 logger.exception("could not write to a connection")
         return 0
 

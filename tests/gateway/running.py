@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -103,6 +103,14 @@ def clean_environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("TENSORZERO_", "RUST_LOG")) or name == "TENSORZERO_PLAIN_HTTP"
     }
+
+
+def until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
+    """Wait for what is seen only by looking."""
+    ends = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < ends, "it did not happen in time"
+        time.sleep(0.05)
 
 
 class Gateway:

@@ -244,6 +244,28 @@ model = "m"
 retries = { num_retries = 3 }
 templates.system.path = "undefined.minijinja"
 
+[functions.pair]
+type = "chat"
+[functions.pair.variants.v]
+type = "chat_completion"
+model = "pair"
+
+[functions.priced]
+type = "chat"
+[functions.priced.variants.v]
+type = "chat_completion"
+model = "priced"
+retries = { num_retries = 1, max_delay_s = 0.1 }
+
+[functions.several]
+type = "chat"
+[functions.several.variants.a]
+type = "chat_completion"
+model = "priced"
+[functions.several.variants.b]
+type = "chat_completion"
+model = "pair"
+
 [functions.late]
 type = "chat"
 [functions.late.experimentation]

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from gateway.provider import Provider
-from gateway.running import Gateway, write_config
+from gateway.running import Gateway, until, write_config
 from tensorzero.storage.database.connection_file import read_connection
 
 MIB = 1024 * 1024
@@ -108,8 +108,7 @@ def test_unset_it_answers_counts_logs_and_health_is_503(
     assert recorded(gateway, *ids) == ids
     assert health(gateway) == 200
     done = batch(gateway, "typed")
-    while poll(gateway, done).json() == {"status": "pending"}:
-        time.sleep(0.05)
+    until(lambda: poll(gateway, done).json() != {"status": "pending"})
     assert poll(gateway, done).json()["status"] == "completed"
     pending = batch(gateway, "typed")
     ballast = fill(small_disk)

@@ -17,7 +17,7 @@ import pytest
 
 from gateway.clickhouse import ClickHouse
 from gateway.provider import Provider
-from gateway.running import Gateway, write_config
+from gateway.running import Gateway, until, write_config
 from tensorzero.storage.database.errors import QueryError
 from tensorzero.storage.shipper.state import StateFile
 
@@ -85,13 +85,6 @@ def in_flight(tmp_path: Path) -> bool:
 def health(gateway: Gateway) -> tuple[int, str]:
     answer = httpx.get(f"{gateway.url}/health", timeout=10)
     return answer.status_code, answer.json()["clickhouse"]
-
-
-def until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
-    ends = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < ends, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def arrived(clickhouse: ClickHouse) -> int:

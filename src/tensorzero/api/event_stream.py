@@ -80,11 +80,10 @@ class Silence:
         self._streams.discard(stream)
 
     def _tick(self) -> None:
-        for stream in self._streams:
+        self._ticking = bool(self._streams)
+        if self._ticking:
+            asyncio.get_running_loop().call_later(TICK_S, self._tick)
+        for stream in list(self._streams):
             stream.silent += 1
             if stream.silent > SILENT_TICKS:
                 stream.comment()
-        if self._streams:
-            asyncio.get_running_loop().call_later(TICK_S, self._tick)
-        else:
-            self._ticking = False

@@ -93,11 +93,11 @@ def opened(path: Path | None) -> Iterator[IO[bytes]]:
         return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        output = open(temporary, "xb")  # noqa: SIM115 - closed below
+        made = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise StartError(f"{path}: {error.strerror}") from None
     try:
-        with output as file:
+        with os.fdopen(made, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

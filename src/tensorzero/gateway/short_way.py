@@ -206,7 +206,7 @@ class ShortCall(Generic[Token]):
 
     __slots__ = (
         *("way", "token", "inference", "variant", "payload", "messages", "system"),
-        *("model_inference_id", "started"),
+        *("model_inference_id", "started", "joined"),
     )
 
     def __init__(
@@ -228,11 +228,18 @@ class ShortCall(Generic[Token]):
         self.system = system
         self.model_inference_id = uuid7()
         self.started = monotonic()
+        self.joined: asyncio.Future[None] | None = None
 
     async def join(self) -> None:
         """Wait until it has ended, or goes on the long way."""
-        while self in self.way.running:  # noqa: ASYNC110 - asked for once, when a worker stops
-            await asyncio.sleep(0.01)
+        if self in self.way.running:
+            self.joined = self.joined or asyncio.get_running_loop().create_future()
+            await self.joined
+
+    def _leave(self) -> None:
+        self.way.running.discard(self)
+        if self.joined is not None and not self.joined.done():
+            self.joined.set_result(None)
 
     def receive(self, response: Response | None, error: ClientError | None) -> None:
         """Called by the event loop with what came of the attempt."""
@@ -246,11 +253,11 @@ class ShortCall(Generic[Token]):
                 return
             elapsed = monotonic() - self.started
             answer = self._finish(response, read, elapsed)
-            way.running.discard(self)
+            self._leave()
             way.caller.answered(self.token, answer, elapsed)
         except Exception:  # a fault of ours: logged whole, answered without detail
             log.exception("an inference failed unexpectedly")
-            way.running.discard(self)
+            self._leave()
             way.caller.failed(self.token)
 
     def _read(self, response: Response) -> ProviderAnswer | None:
@@ -267,7 +274,7 @@ class ShortCall(Generic[Token]):
             early = None  # the pool follows it
         begun = Begun(inference.id, inference.episode_id, early)
         self.way.caller.go_on(self.token, inference.request, begun)
-        self.way.running.discard(self)
+        self._leave()
 
     def _finish(self, response: Response, read: ProviderAnswer, elapsed: float) -> Answer:
         inference, variant, call = self.inference, self.variant, self.variant.call

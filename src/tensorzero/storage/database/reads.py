@@ -14,6 +14,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,8 +40,8 @@ _URL_SUFFIX: Final = re.compile(r" \(for url [^)]*\)\Z")
 
 def load_library() -> None:
     """Import what the first query needs; from any thread."""
-    import clickhouse_connect.driver.exceptions
-    import clickhouse_connect.driver.httpclient  # noqa: F401 - imported to be there
+    for name in ("exceptions", "httpclient"):
+        import_module(f"clickhouse_connect.driver.{name}")
 
 
 class ReadClient:

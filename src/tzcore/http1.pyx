@@ -3,15 +3,14 @@
 ``make_protocol`` gives a factory for ``uvicorn.Config(http=...)``. A connection reads requests in
 the strict common form (``tzcore.heads``) and calls the handler of a hot route with an
 ``Exchange``, one at a time and in order. The first request that is anything else moves the
-connection, unread bytes included, to uvicorn's own protocol (``tzcore.http1_plain``) for good. Framing that two
-parsers could read differently is refused with 400 and never handed over.
+connection, unread bytes included, to uvicorn's own protocol (``tzcore.http1_plain``) for good.
+Framing that two parsers could read differently is refused with 400 and never handed over.
 
 Cost: one object and no timer per request. One sweep a second per event loop enforces all time
 limits, so they are kept to about a second.
 """
 
 import asyncio
-import http
 import logging
 import socket
 import time
@@ -24,10 +23,19 @@ from cpython.bytes cimport (
 from libc.string cimport memcpy
 
 from tzcore.chunked cimport ChunkDecoder
+from tzcore.http1_answer cimport put_number, render_answer
+from tzcore.http1_limits cimport Limits
+from tzcore.http1_service cimport Route, Service
+from tzcore.http1_sweeper cimport Swept, Sweeper
 from tzcore.outbox cimport Outbox, outbox_of
 from tzcore.heads cimport (
     RequestHead, find_field, find_head_end, list_fields, parse_request_head,
 )
+
+from tzcore import http1_limits
+
+# Part of the server's face; what is cimported is not a module's own.
+globals().update(Limits=http1_limits.Limits)
 
 cdef object monotonic = time.monotonic
 cdef object logger = logging.getLogger("tzcore.http1")
@@ -50,174 +58,8 @@ cdef enum Answer:
     STREAMING
     COMPLETE
 
-cdef dict STATUS_LINES = {
-    status: b"HTTP/1.1 %d %s\r\n" % (
-        status,
-        http.HTTPStatus(status).phrase.encode()
-        if status in http.HTTPStatus._value2member_map_ else b"")
-    for status in range(100, 600)
-}
 cdef bytes CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 cdef bytes INTERNAL_ERROR = b'{"error":"Internal error"}'
-
-
-cdef class Limits:
-    """What one connection may cost. Durations in seconds, sizes in bytes; all must be positive."""
-
-    cdef readonly Py_ssize_t max_head_bytes
-    cdef readonly int max_headers
-    cdef readonly long long max_body_bytes
-    cdef readonly Py_ssize_t max_buffered_bytes
-    cdef readonly Py_ssize_t max_pipelined_bytes
-    cdef readonly double head_timeout_s
-    cdef readonly double body_timeout_s
-    cdef readonly double idle_timeout_s
-    cdef readonly double write_timeout_s
-    cdef readonly double linger_s
-
-    def __init__(
-        self,
-        *,
-        Py_ssize_t max_head_bytes=65536,
-        int max_headers=100,
-        long long max_body_bytes=104857600,
-        Py_ssize_t max_buffered_bytes=4194304,
-        Py_ssize_t max_pipelined_bytes=65536,
-        double head_timeout_s=10.0,
-        double body_timeout_s=60.0,
-        double idle_timeout_s=75.0,
-        double write_timeout_s=75.0,
-        double linger_s=5.0,
-    ):
-        given = {
-            name: value for name, value in locals().items() if name != "self"
-        }
-        for name, value in given.items():
-            if not value > 0:
-                raise ValueError(f"{name} must be positive, not {value}")
-        self.max_head_bytes = max_head_bytes
-        self.max_headers = max_headers
-        self.max_body_bytes = max_body_bytes
-        self.max_buffered_bytes = max_buffered_bytes
-        self.max_pipelined_bytes = max_pipelined_bytes
-        self.head_timeout_s = head_timeout_s
-        self.body_timeout_s = body_timeout_s
-        self.idle_timeout_s = idle_timeout_s
-        self.write_timeout_s = write_timeout_s
-        self.linger_s = linger_s
-
-
-cdef class Route:
-    """A hot route; its method and path are shared by all its requests."""
-
-    cdef bytes method
-    cdef bytes path
-    cdef object handler
-
-    def __init__(self, bytes method not None, bytes path not None, handler):
-        if not method.isalpha() or not method.isupper():
-            raise ValueError(f"a route's method is upper-case letters, not {method!r}")
-        if not path.startswith(b"/") or any(c <= 0x20 or c >= 0x7F or c in b"?#" for c in path):
-            raise ValueError(f"a route's path begins with / and has no query, not {path!r}")
-        self.method = method
-        self.path = path
-        self.handler = handler
-
-
-cdef class Sweeper:
-    """The one timer of all connections of a loop."""
-
-    cdef object loop
-    cdef double interval
-    cdef set connections
-    cdef object timer
-
-    def __cinit__(self, loop, double interval):
-        self.loop = loop
-        self.interval = interval
-        self.connections = set()
-
-    cdef int add(self, ServerProtocol connection) except -1:
-        self.connections.add(connection)
-        if self.timer is None:
-            self.timer = self.loop.call_later(self.interval, self.sweep)
-        return 0
-
-    cdef int remove(self, ServerProtocol connection) except -1:
-        self.connections.discard(connection)
-        return 0
-
-    def sweep(self):
-        self.timer = None
-        cdef double now = monotonic()
-        for connection in list(self.connections):
-            try:
-                (<ServerProtocol>connection).check(now)
-            except Exception:
-                # One connection in trouble must not stop the time limits of the others.
-                logger.exception("could not check the time limits of a connection")
-                self.connections.discard(connection)
-        if self.connections:
-            self.timer = self.loop.call_later(self.interval, self.sweep)
-
-
-cdef class Service:
-    """What all connections of one factory share."""
-
-    cdef dict routes             # b"POST /inference" -> Route
-    cdef Limits limits
-    cdef bytes common_headers
-    cdef object rendered_from    # uvicorn's list of default headers (a new one every second) ...
-    cdef bytes rendered          # ... and its lines together with the common ones
-    cdef Sweeper sweeper
-
-    def __init__(self, routes, Limits limits not None, bytes common_headers not None):
-        if common_headers and not common_headers.endswith(b"\r\n"):
-            raise ValueError("common_headers must end in CR LF")
-        self.routes = {}
-        for (method, path), handler in routes.items():
-            self.routes[method + b" " + path] = Route(method, path, handler)
-        self.limits = limits
-        self.common_headers = common_headers
-        self.rendered = common_headers
-
-    cdef bytes shared_headers(self, list default_headers):
-        if default_headers is not self.rendered_from:
-            self.rendered = b"".join(
-                [name + b": " + value + b"\r\n" for name, value in default_headers]
-            ) + self.common_headers
-            self.rendered_from = default_headers
-        return self.rendered
-
-    cdef Sweeper sweeper_of(self, loop):
-        if self.sweeper is None or self.sweeper.loop is not loop:
-            self.sweeper = Sweeper(loop, min(1.0, 0.25 * min(
-                self.limits.head_timeout_s, self.limits.body_timeout_s,
-                self.limits.idle_timeout_s, self.limits.write_timeout_s, self.limits.linger_s)))
-        return self.sweeper
-
-
-cdef inline Py_ssize_t put(char *out, Py_ssize_t at, bytes piece) noexcept:
-    memcpy(out + at, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece))
-    return at + PyBytes_GET_SIZE(piece)
-
-
-cdef inline Py_ssize_t put_number(char *out, Py_ssize_t at, Py_ssize_t value, int base) noexcept:
-    cdef char digits[24]
-    cdef int n = 0
-    cdef int digit
-    while True:
-        digit = <int>(value % base)
-        digits[n] = <char>(digit + (48 if digit < 10 else 87))
-        n += 1
-        value = value // base
-        if value == 0:
-            break
-    while n:
-        n -= 1
-        out[at] = digits[n]
-        at += 1
-    return at
 
 
 @cython.freelist(128)
@@ -253,34 +95,9 @@ cdef class Exchange:
                       bytes body):
         """Status line and fields, with ``body`` behind them; ``length`` < 0 means chunked."""
         cdef ServerProtocol connection = self.connection
-        cdef bytes status_line = STATUS_LINES[status]
-        cdef bytes shared = connection.service.shared_headers(
-            connection.server_state.default_headers)
-        cdef bytes out = PyBytes_FromStringAndSize(
-            NULL,
-            PyBytes_GET_SIZE(status_line) + PyBytes_GET_SIZE(shared)
-            + PyBytes_GET_SIZE(content_type) + PyBytes_GET_SIZE(headers)
-            + PyBytes_GET_SIZE(body) + 128)
-        cdef char *p = PyBytes_AS_STRING(out)
-        cdef Py_ssize_t at = put(p, 0, status_line)
-        at = put(p, at, shared)
-        if PyBytes_GET_SIZE(content_type):
-            at = put(p, at, b"content-type: ")
-            at = put(p, at, content_type)
-            at = put(p, at, b"\r\n")
-        if length >= 0:
-            if status >= 200 and status != 204 and status != 304:
-                at = put(p, at, b"content-length: ")
-                at = put_number(p, at, length, 10)
-                at = put(p, at, b"\r\n")
-        else:
-            at = put(p, at, b"transfer-encoding: chunked\r\n")
-        at = put(p, at, headers)
-        if not connection.keep_alive:
-            at = put(p, at, b"connection: close\r\n")
-        at = put(p, at, b"\r\n")
-        at = put(p, at, body)
-        return out[:at]
+        return render_answer(
+            status, connection.service.shared_headers(connection.server_state.default_headers),
+            content_type, headers, length, connection.keep_alive, body)
 
     cdef bint open_for(self, int answer) except -1:
         """Whether bytes can be sent; raises when the answer is not in the state ``answer``."""
@@ -382,7 +199,7 @@ cdef class Exchange:
         return 0
 
 
-cdef class ServerProtocol:
+cdef class ServerProtocol(Swept):
     """One connection; made by the factory that ``make_protocol`` returns."""
 
     cdef Service service

@@ -455,7 +455,7 @@ def test_small_requests_are_not_delayed_and_dead_peers_are_noticed(
         opened.append(await open_socket(host, port))
         return opened[-1]
 
-    monkeypatch.setattr("tzcore.client.open_socket", spy)
+    monkeypatch.setattr("tzcore.client_origin.open_socket", spy)
 
     async def main() -> None:
         async with (

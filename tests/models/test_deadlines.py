@@ -15,7 +15,7 @@ from tensorzero.providers.items import ItemStream
 from tensorzero.types.errors import ModelProviderTimeout, ModelTimeout, VariantTimeout
 from tensorzero.types.files import File, FileData
 from tensorzero.types.model import ProviderChunk
-from upstream.scripted import CLOSE, HANG, STREAM_HEAD, Script, stream
+from upstream.scripted import HANG, STREAM_HEAD, Script, chunk, stream
 
 HEAD = [STREAM_HEAD + b"transfer-encoding: chunked\r\n\r\n", HANG]
 RUNNING = stream(CHUNK, end=[HANG])
@@ -125,7 +125,8 @@ def test_the_first_of_two_totals_counts() -> None:
 
 def test_a_stream_that_never_pauses_ends_too() -> None:
     """Its events come faster than the deadline can be looked at between them."""
-    script = stream(*[CHUNK] * 1000, *[CHUNK * 1000] * 200_000, end=[CLOSE])
+    many = chunk(CHUNK * 1000)  # one object, however often it is sent
+    script = stream(*[CHUNK] * 1000, end=[many] * 200_000)
     asked = ask({"p": script}, stream=True, timeouts=TimeoutsConfig(None, None, 200))
     assert isinstance(asked.items[-1], ModelTimeout)
     assert asked.given_up == {"p": 1}

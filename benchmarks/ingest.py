@@ -48,7 +48,7 @@ def writing(gateway: Gateway, rate: float, seconds: float) -> Iterator[subproces
     command = [sys.executable, str(Path(__file__).with_name("row_writer.py"))]
     command += [str(gateway.data_dir / "spool" / "0"), "--rate", str(rate)]
     command += ["--seconds", str(seconds)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, process_group=0)
     try:
         yield process
     finally:

@@ -186,7 +186,7 @@ def start(peer: Peer, mock: Mock, folder: Path) -> Iterator[RunningPeer]:
                 stderr=out,
                 cwd=folder,
                 env={**os.environ, **peer.environment, "PYTHONPATH": ""},
-                start_new_session=True,
+                process_group=0,
             )
         except FileNotFoundError as error:
             raise PeerMissing(f"it does not start: {error}") from None

@@ -86,7 +86,7 @@ class Mock:
     def __init__(self, **options: int) -> None:
         flags = [f for k, v in options.items() for f in (f"--{k.replace('_', '-')}", str(v))]
         self.process = subprocess.Popen(
-            [str(build() / "mock"), *flags], stdout=subprocess.PIPE, start_new_session=True
+            [str(build() / "mock"), *flags], stdout=subprocess.PIPE, process_group=0
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline().decode()
@@ -145,7 +145,7 @@ class Nginx:
         self.folder.chmod(0o755)
         self.process = subprocess.Popen(
             [program, "-c", str(conf), "-e", str(self.folder / "error.log")],
-            start_new_session=True,
+            process_group=0,
         )
         ends = time.monotonic() + START_S
         while not _accepts(self.port):
@@ -251,7 +251,7 @@ class Gateway:
                 stdout=log,
                 stderr=log,
                 env=self.environment,
-                start_new_session=True,
+                process_group=0,
             )
 
     def wait(self) -> Self:

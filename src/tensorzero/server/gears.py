@@ -19,7 +19,7 @@ from tzcore.gears import Gears
 
 log = logging.getLogger(__name__)
 
-LATE_S = 4.0
+LATE_S = 3.0
 """Beyond the time that a batch gathers for."""
 CALM_S = 1.5
 STAY_S = 2.0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import orjson
@@ -47,6 +48,7 @@ log = logging.getLogger("tensorzero.server.shipping")
 
 DRAIN_S = 10.0
 HOST = "127.0.0.1"
+PATIENCE_S = 2.0
 _WRITERS_LOOK_S = 0.05
 
 
@@ -58,8 +60,9 @@ class ShipperProcess:
         self.start = start
         self.stop = asyncio.Event()
         self.interface: Server | None = None
+        self.shipper: Shipper | None = None
         self.shipper_settings = self._shipper_settings()
-        self.gears = ShipperGears(self.shipper_settings.flush_interval_s)
+        self.gears = ShipperGears(self.shipper_settings.longest_interval_s)
         self.distrust = False
         self._forgetful: Collection[str] = ()
 
@@ -72,6 +75,7 @@ class ShipperProcess:
             sink, note = await self._open()
             root = Path(self.settings.spool_dir)
             shipper = self._shipper(sink, root, distrust=self.distrust, pace=self.gears)
+            self.shipper = shipper
             if self.distrust and isinstance(sink.database, EmbeddedDatabase):
                 remember_broken(sink.database)  # the shipper's state knows from here on
             control = Control(shipper, self.settings.control_socket, self.gears.held)
@@ -163,6 +167,7 @@ class ShipperProcess:
         return ShipperSettings(
             max_rows=rows if isinstance(rows, int) else None,
             flush_interval_s=interval / 1000 if isinstance(interval, int) else 1.0,
+            patience_s=0.0 if isinstance(interval, int) else PATIENCE_S,
         )
 
     async def _open(self) -> tuple[PreparedDatabase, str]:
@@ -178,9 +183,17 @@ class ShipperProcess:
         self.distrust = newly_broken(database)
         password = new_password()
         credentials = Credentials(USERNAME, password)
-        self.interface = await serve(database, HOST, 0, credentials, while_running=self.gears.held)
+        self.interface = await serve(database, HOST, 0, credentials, while_running=self._read)
         write_connection(data_dir, HOST, self.interface.port, password)
         return sink, f"embedded in {data_dir / 'database'}"
+
+    @contextlib.contextmanager
+    def _read(self) -> Iterator[None]:
+        """Somebody's query runs, who may well look for the newest rows."""
+        if self.shipper is not None:
+            self.shipper.expect_reader()
+        with self.gears.held():
+            yield
 
     async def _open_remote(self) -> tuple[PreparedDatabase, str]:
         url = DatabaseURL.parse(os.environ["TENSORZERO_CLICKHOUSE_URL"])

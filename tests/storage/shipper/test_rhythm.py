@@ -31,6 +31,7 @@ class Sink:
         self.times: list[float] = []
         self.tables: list[str] = []
         self.hold: Any = None
+        self.takes_s = 0.0
 
     def insert(self, table: str, rows: bytes, row_count: int, *, token: str) -> None:
         self.tables.append(table)
@@ -39,6 +40,7 @@ class Sink:
             self.times.append(time.monotonic())
         if self.hold is not None:
             self.hold.wait()
+        time.sleep(self.takes_s)
 
     def command(self, sql: str) -> str:
         raise AssertionError(sql)
@@ -88,6 +90,85 @@ def test_under_load_a_batch_is_sent_when_its_time_has_come(
         assert sink.sizes[0] > 5
 
     run(shipper, script)
+
+
+async def first_batch(shipper: Shipper, sink: Sink, writer: Writer) -> float:
+    """Write until a batch is sent; seconds that took."""
+    began = time.monotonic()
+    shipper.wake()
+    while not sink.sizes:
+        append(writer, [inference("f")])
+        await asyncio.sleep(0.01)
+    return sink.times[0] - began
+
+
+def test_a_small_batch_is_given_more_time(
+    make: Make, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TICK_S", 20.0)
+    writer, sink = Writer(str(root / "w")), Sink()
+    shipper = make(sink, settings=ShipperSettings(flush_interval_s=0.1, patience_s=1.0))
+
+    async def script() -> None:
+        assert await first_batch(shipper, sink, writer) > 1.0
+
+    run(shipper, script)
+
+
+def test_one_that_is_worthwhile_is_not(
+    make: Make, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WORTHWHILE_FRAMES", 20)
+    writer, sink = Writer(str(root / "w")), Sink()
+    shipper = make(sink, settings=ShipperSettings(flush_interval_s=0.1, patience_s=50.0))
+    append(writer, [inference("f") for _ in range(20)])
+
+    async def script() -> None:
+        assert await first_batch(shipper, sink, writer) < 40
+
+    run(shipper, script)
+    assert sink.sizes[0] >= 20
+
+
+def test_a_trickle_leaves_the_database_rest(make: Make, root: Path) -> None:
+    """What comes first is sent when nothing follows it; what comes next, later."""
+    writer, sink = Writer(str(root / "w")), Sink()
+    sink.takes_s = 0.05  # for each of two tables
+    shipper = make(sink, settings=ShipperSettings(flush_interval_s=30.0))
+
+    async def script() -> None:
+        for count in (1, 2, 3):
+            append(writer, [inference("f")])
+            shipper.wake()
+            await until(lambda count=count: sum(sink.sizes) == count)
+
+    run(shipper, script)
+    first, second, third = sink.times
+    assert second - first > 1.0
+    assert third - second > 1.0
+
+
+def test_a_reader_gets_the_newest_rows_soon(
+    make: Make, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "REST", 10_000)
+    writer, sink = Writer(str(root / "w")), Sink()
+    sink.takes_s = 0.01
+    shipper = make(sink, settings=ShipperSettings(flush_interval_s=50.0))
+
+    async def script() -> None:
+        append(writer, [inference("f")])
+        shipper.wake()
+        await until(lambda: sink.sizes == [1])
+        append(writer, [inference("f")])
+        shipper.wake()
+        await asyncio.sleep(0.5)
+        assert sink.sizes == [1]
+        shipper.expect_reader()
+        await until(lambda: sink.sizes == [1, 1])
+
+    run(shipper, script)
+    assert sink.times[1] - sink.times[0] < 40
 
 
 def test_a_full_batch_is_sent_at_once(make: Make, root: Path) -> None:

@@ -49,6 +49,26 @@ _SETTING_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _TABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _UNKNOWN_SETTING: Final = 115
 
+_ENGINE_SETTINGS: Final[Mapping[str, int]] = {
+    "background_pool_size": 2,
+    "background_common_pool_size": 2,
+    "background_move_pool_size": 1,
+    "background_fetches_pool_size": 1,
+    "background_schedule_pool_size": 4,
+    "background_message_broker_schedule_pool_size": 1,
+    "background_distributed_schedule_pool_size": 1,
+    "tables_loader_foreground_pool_size": 2,
+    "tables_loader_background_pool_size": 1,
+    # Each table looks for something to do ten times a second after a start or an insert, and
+    # ever less often then: all of them together a hundredth of a processor. An insert and the
+    # end of a merge make a table look at once, whatever is said here.
+    "background_processing_pool_thread_sleep_seconds_if_nothing_to_do": 5,
+    "background_streaming_processing_pool_thread_sleep_seconds_if_nothing_to_do": 600,
+    # How often it looks at the memory it takes; twenty times a second unless told otherwise.
+    "memory_worker_period_ms": 500,
+}
+"""The engine's own, for a process whose rest counts."""
+
 _SESSION_SETTINGS: Final[Mapping[str, str]] = {
     # The engine as a library starts with its shell's habits; these are a server's.
     "implicit_select": "0",
@@ -202,14 +222,9 @@ class EmbeddedDatabase:
         lock.acquire(lock_wait_s)
         try:
             engine = _import_engine()
-            address = (
-                f"{folder / _ENGINE_FOLDER}?max_server_memory_usage={memory_limit_bytes}"
-                "&background_pool_size=2&background_common_pool_size=2"
-                "&background_move_pool_size=1&background_fetches_pool_size=1"
-                "&background_schedule_pool_size=4&background_message_broker_schedule_pool_size=1"
-                "&background_distributed_schedule_pool_size=1&tables_loader_foreground_pool_size=2"
-                "&tables_loader_background_pool_size=1"
-            )
+            settings = {"max_server_memory_usage": memory_limit_bytes, **_ENGINE_SETTINGS}
+            pairs = "&".join(f"{name}={value}" for name, value in settings.items())
+            address = f"{folder / _ENGINE_FOLDER}?{pairs}"
             try:
                 database = cls(engine, address, folder, lock)
             except RuntimeError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Collection
@@ -27,7 +28,15 @@ log = logging.getLogger(__name__)
 
 STATE_FILE = "shipper.state"
 TICK_S = 0.05
-"""How long nothing new must come in for a batch to be sent before its time."""
+LONGEST_TICK_S = 0.25
+"""How long nothing new must come in for a batch to be sent before its time: as long as it has
+gathered, within these. Looking costs as much as shipping ten rows."""
+WORTHWHILE_FRAMES = 3_000
+"""A batch costs the embedded database as much as some thousand inferences more in it."""
+REST = 9
+"""Batches sent because nothing new comes in leave so many times their duration between them
+(one for the first after a query), within ``flush_interval_s``: a trickle of requests would keep
+the embedded database busy."""
 LOOK_S = 1.0
 """A lost wake-up costs no more than this."""
 BACKOFF_S = (0.1, 0.25, 0.5, 1.0, 2.0)
@@ -37,11 +46,18 @@ WARN_EVERY_S = 30.0
 @dataclass(frozen=True, slots=True)
 class ShipperSettings:
     """When a batch is sent: after so many inferences (or rows of a table), or so many seconds,
-    or when nothing new comes in, or when somebody waits."""
+    or when nothing new comes in, or when somebody waits. ``patience_s``: how much longer a batch
+    of less than ``WORTHWHILE_FRAMES`` is given."""
 
     max_frames: int = MAX_FRAMES
     max_rows: int | None = None
     flush_interval_s: float = 1.0
+    patience_s: float = 0.0
+
+    @property
+    def longest_interval_s(self) -> float:
+        """The longest that a batch gathers."""
+        return self.flush_interval_s + self.patience_s
 
 
 @dataclass(slots=True)
@@ -96,6 +112,10 @@ class Shipper:
         self._resumed = False
         self._flight: _Flight | None = None
         self._waiting: dict[str, Position] = {}
+        self._hurried = False
+        self._reader = False
+        self._took_s = 0.0
+        self._ended = -math.inf
         self._read_until = time.monotonic()
         self._signal = asyncio.Event()
         self._acknowledgement = asyncio.Condition()
@@ -161,8 +181,15 @@ class Shipper:
         if self.spool.shipped.get(writer, Position(0)) < position:
             known = self._waiting.get(writer, Position(0))
             self._waiting[writer] = max(known, position)
+            self._hurried = True
             self._tell_pace()
         self._signal.set()
+
+    def expect_reader(self) -> None:
+        """Somebody reads the database: let it have the newest rows soon."""
+        if not self._reader:
+            self._reader = self._hurried = True
+            self._signal.set()
 
     async def wait_for(self, writer: str, position: Position, timeout_s: float) -> bool:
         """Wait until everything before ``position`` is in the database; ``False`` in time-out."""
@@ -201,6 +228,7 @@ class Shipper:
         began = 0.0
         while not stopping.done():
             self._signal.clear()
+            self._hurried = False
             looked = time.monotonic()
             found = await asyncio.to_thread(self.spool.gather, batch)
             if not batch.full:
@@ -215,11 +243,31 @@ class Shipper:
                 return None
             now = time.monotonic()
             began = began or now
-            due = now - began >= self.settings.flush_interval_s
-            if batch.full or due or not found or self._waiting or not batch.frames:
+            left = self._left(batch, now - began)
+            if batch.full or left <= 0 or self._waiting or not batch.frames:
                 break
-            await self._pause(stopping, min(TICK_S, self.settings.flush_interval_s), idle=False)
+            tick = max(TICK_S, min(now - began, LONGEST_TICK_S))
+            if not found:
+                tick = self._ended + self._rest_s() - now
+                if tick <= 0:
+                    break
+            await self._pause(stopping, min(tick, left), idle=False)
         return batch
+
+    def _rest_s(self) -> float:
+        """How long after the last batch one may be sent before its time."""
+        times = 1 if self._reader else REST
+        return min(self.settings.flush_interval_s, times * self._took_s)
+
+    def _left(self, batch: Batch, elapsed_s: float) -> float:
+        """Seconds until a batch that has gathered for ``elapsed_s`` is due; if it goes on filling
+        as it did, it will be full."""
+        settings, limits = self.settings, batch.limits
+        worthwhile = batch.frames >= WORTHWHILE_FRAMES
+        interval_s = settings.flush_interval_s if worthwhile else settings.longest_interval_s
+        filled = max(batch.frames / limits.frames, batch.size / limits.size)
+        fills_s = elapsed_s * (1 / filled - 1) if filled else interval_s
+        return min(interval_s - elapsed_s, max(fills_s, TICK_S))
 
     async def _pause(
         self, stopping: asyncio.Future[Any], timeout_s: float, *, idle: bool = True
@@ -233,7 +281,7 @@ class Shipper:
             )
             woken = signal.done()
             signal.cancel()
-            if woken and (idle or self._waiting):
+            if woken and (idle or self._hurried):
                 return
             self._signal.clear()
 
@@ -280,7 +328,11 @@ class Shipper:
                 return
 
     async def _ship(self, batch: Batch, stopping: asyncio.Future[Any]) -> None:
+        self._reader = False
+        began = time.monotonic()
         await self._fly(_Flight(batch, ""), stopping)
+        self._ended = time.monotonic()
+        self._took_s = self._ended - began
 
     async def _fly(self, flight: _Flight, stopping: asyncio.Future[Any]) -> None:
         """Bring a batch into the database, however often it takes; when ``stopping`` comes

@@ -118,7 +118,12 @@ def arrive_once(clickhouse: ClickHouse, ids: list[str]) -> None:
 def test_a_database_that_is_killed_again_and_again(
     clickhouse: ClickHouse, start: Callable[..., Gateway]
 ) -> None:
-    gateway = start()
+    # So often that every kill meets a batch.
+    often = """[gateway.observability]
+    async_writes = false
+    batch_writes = { enabled = true, flush_interval_ms = 20 }
+    """
+    gateway = start(extra=often)
     ids = ask(gateway, 20)
     stopped = threading.Event()
     answered: list[str] = []
